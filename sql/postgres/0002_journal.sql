@@ -1,0 +1,23 @@
+-- Which side is primary, as this side knows it. Every mirror pass, copy and flip of every process locks this row.
+-- wanted tells where a flip was heading, for whoever takes it up after a crash.
+CREATE TABLE dualdb_state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  "primary" TEXT NOT NULL DEFAULT 'sqlite' CHECK ("primary" IN ('sqlite', 'postgres')),
+  wanted TEXT NOT NULL DEFAULT 'sqlite' CHECK (wanted IN ('sqlite', 'postgres')),
+  pair_id TEXT,
+  finalized BOOLEAN NOT NULL DEFAULT FALSE,
+  changed_at BIGINT
+);
+INSERT INTO dualdb_state (id) VALUES (1);
+
+-- The rows that SQLite is owed.
+CREATE TABLE dualdb_journal (
+  table_name TEXT COLLATE "C" NOT NULL,
+  row_key TEXT COLLATE "C" NOT NULL,
+  version BIGINT NOT NULL,
+  touched_at BIGINT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT,
+  PRIMARY KEY (table_name, row_key)
+);
+CREATE SEQUENCE dualdb_version;

@@ -1,0 +1,79 @@
+import type { Column } from "../data/table.js";
+
+export type Side = "sqlite" | "postgres";
+
+/** A statement for both sides: `sql` has `?` for SQLite, `text` has `$1` for PostgreSQL. `sql` of sql-template-tag makes one. */
+export interface Statement {
+  readonly sql: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** What a caller of the package gets: SQLite's shape on both sides, integers as numbers, JSON as text, booleans as 0 and 1. */
+export type Value = string | number | null | Uint8Array;
+export type Row = Record<string, Value>;
+
+/** What the mirror gets: nothing rounded or cut. Integers are bigint, JSON is text, text may be given as bytes. */
+export type ExactValue = Value | bigint | boolean;
+export type ExactRow = Record<string, ExactValue>;
+
+export interface WriteResult {
+  /** Rows of a RETURNING clause. */
+  readonly rows: Row[];
+  /** How many rows the statement changed; with RETURNING, how many it returned. */
+  readonly changes: number;
+}
+
+export interface ReadOptions {
+  /** The columns that the statement selects, in this order, with their kinds: lets the engine fetch many rows in one piece. */
+  readonly columns?: readonly Column[];
+  /** Refuse with NOT_PRIMARY unless this side's own state says that it is primary, as of the read or before it. */
+  readonly asPrimary?: boolean;
+  /** Give up with DATABASE_UNAVAILABLE after this many milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+export interface WriteOptions {
+  /** Refuse with NOT_PRIMARY, nothing changed, unless this side's own state says that it is primary; also when no row was touched. */
+  readonly asPrimary?: boolean;
+}
+
+/** Statements inside one transaction. */
+export interface Transaction {
+  /** Rows with exact values. */
+  query(statement: Statement): Promise<ExactRow[]>;
+  /** How many rows it changed. */
+  execute(statement: Statement): Promise<number>;
+  /** Several statements without parameters, as they stand in a file. */
+  script(text: string): Promise<void>;
+}
+
+export interface TransactionOptions {
+  /** `read` sees one snapshot and takes no write lock. */
+  readonly mode: "read" | "write";
+  /** How long a statement, and a wait for a lock, may take on PostgreSQL, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+export interface EngineStatistics {
+  readonly connections: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/**
+ * One database behind a driver. Every error it throws is a DualDbError; work is done in the order in which it was asked for where
+ * the driver has one connection.
+ */
+export interface Engine {
+  readonly side: Side;
+  /** One SELECT. */
+  read(statement: Statement, options?: ReadOptions): Promise<Row[]>;
+  /** Statements in one transaction; a single statement runs by itself. */
+  write(statements: readonly Statement[], options?: WriteOptions): Promise<WriteResult[]>;
+  /** Commits when `work` resolves, rolls back when it rejects. A transaction of mode `write` on SQLite is BEGIN IMMEDIATE. */
+  transaction<T>(options: TransactionOptions, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  statistics(): EngineStatistics;
+  /** Can be called twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,81 @@
+/** What a code means to the three kinds of caller: a shell, an HTTP client, a retry loop. */
+export interface CodeMeaning {
+  /** Exit status of the command line: 1 could not tell, 2 wrong usage or configuration, 3 done but something differs or was set aside. */
+  readonly exit: 1 | 2 | 3 | 130;
+  readonly http: number;
+  /** Whether the same call may succeed later without anybody changing anything. */
+  readonly retry: boolean;
+}
+
+/** Every error this package throws on purpose, by code. */
+export const codes = {
+  CONFIG_INVALID: { exit: 2, http: 500, retry: false },
+  VALIDATION_FAILED: { exit: 2, http: 400, retry: false },
+  DATABASE_UNAVAILABLE: { exit: 1, http: 503, retry: true },
+  DATABASE_BUSY: { exit: 1, http: 503, retry: true },
+  DATABASE_UNUSABLE: { exit: 1, http: 500, retry: false },
+  DATABASE_CLOSED: { exit: 1, http: 503, retry: false },
+  ACCESS_DENIED: { exit: 1, http: 500, retry: false },
+  OUTCOME_UNKNOWN: { exit: 1, http: 503, retry: false },
+  CONSTRAINT_VIOLATED: { exit: 1, http: 409, retry: false },
+  VALUE_REFUSED: { exit: 1, http: 400, retry: false },
+  QUERY_FAILED: { exit: 1, http: 500, retry: false },
+  NOT_PRIMARY: { exit: 1, http: 503, retry: true },
+  PAIR_MISMATCH: { exit: 1, http: 500, retry: false },
+  FLIP_REFUSED: { exit: 3, http: 409, retry: false },
+  FINALIZED: { exit: 1, http: 500, retry: false },
+  SCHEMA_MISSING: { exit: 1, http: 500, retry: false },
+  MIGRATION_FAILED: { exit: 1, http: 500, retry: false },
+  MIGRATION_CHANGED: { exit: 1, http: 500, retry: false },
+  MIGRATION_UNKNOWN: { exit: 1, http: 500, retry: false },
+  MIGRATION_INVALID: { exit: 2, http: 500, retry: false },
+  MIGRATION_LOCKED: { exit: 1, http: 503, retry: true },
+  INTERRUPTED: { exit: 130, http: 503, retry: true },
+} as const satisfies Record<string, CodeMeaning>;
+
+export type ErrorCode = keyof typeof codes;
+
+export interface ErrorOptions {
+  /** The driver's own error. It may hold a row's values, so it is never logged by this package. */
+  readonly cause?: unknown;
+  readonly side?: "sqlite" | "postgres" | undefined;
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  /** Plain facts for a program: the driver's code, a constraint's name, the findings of a refused flip. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The one error class. `message` names the thing and the next step, and holds neither a row's value nor a password. */
+export class DualDbError extends Error {
+  override readonly name = "DualDbError";
+  readonly code: ErrorCode;
+  readonly retry: boolean;
+  readonly side: "sqlite" | "postgres" | undefined;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retry = codes[code].retry;
+    this.side = options.side;
+    this.table = options.table;
+    this.column = options.column;
+    this.details = options.details ?? {};
+  }
+}
+
+/** Whether an error is ours and has one of these codes. */
+export function hasCode(error: unknown, ...wanted: readonly ErrorCode[]): error is DualDbError {
+  return error instanceof DualDbError && wanted.includes(error.code);
+}
+
+/** An error as fields for a log line: never its values. */
+export function errorFields(error: unknown): Record<string, unknown> {
+  if (error instanceof DualDbError) {
+    const { code, message, side, table, column } = error;
+    return { code, message, side, table, column, ...error.details };
+  }
+  return { code: "UNEXPECTED", message: error instanceof Error ? error.name : typeof error };
+}
