@@ -1,0 +1,379 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import {
+  type Binaries,
+  type BinariesKind,
+  findBinaries,
+  programPath,
+  reachable,
+  unprivileged,
+} from "./postgres-binaries.js";
+
+export interface PostgresOptions {
+  /** Whose programs; without it the machine's own, else those of the development dependency. */
+  readonly binaries?: BinariesKind;
+  /** Off, since tests do not survive a power cut; on for figures that mean something. */
+  readonly fsync?: boolean;
+  /** `scram-sha-256` asks for `password`; `trust` lets everybody in. */
+  readonly auth?: "trust" | "scram-sha-256";
+  readonly password?: string;
+  /** Serve TLS with a certificate for `localhost` that is its own authority. Needs openssl. */
+  readonly tls?: boolean;
+  /** Further settings of the server, such as `max_connections`. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
+/** A PostgreSQL of our own on 127.0.0.1: in a temporary directory, gone with `stop()` or with the process that started it. */
+export interface PostgresServer {
+  readonly kind: BinariesKind;
+  readonly port: number;
+  /** The postmaster's process id; another one after a restart. */
+  readonly pid: number;
+  /** For example `15.13`. */
+  readonly version: string;
+  /** PEM text of the certificate; undefined without `tls`. */
+  readonly ca: string | undefined;
+  readonly user: string;
+  url(database?: string): string;
+  /** A new, empty database; resolves to its URL. */
+  createDatabase(): Promise<string>;
+  /** Stops like a power cut: open connections break off, nothing is flushed. `restart()` brings it back with its data. */
+  crash(): Promise<void>;
+  /** Starts it again on the same port, after a crash or by a fast shutdown. */
+  restart(): Promise<void>;
+  /** Stops the clock of the postmaster and its sessions: connections stay open and say nothing. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends the server and removes its directory. Can be called twice. */
+  stop(): Promise<void>;
+}
+
+/** Starts a real PostgreSQL. Rejects with the server's own log when it does not come up. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const directory = mkdtempSync(path.join(tmpdir(), "dualdb-postgres-"));
+  try {
+    give(directory);
+    const binaries = reachable(chooseBinaries(options.binaries), directory);
+    initialise(binaries, directory, options);
+    return await LocalPostgres.start(binaries, directory, options);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The kinds of binaries that this machine has, the preferred first. */
+export function availableBinaries(): BinariesKind[] {
+  return (["installed", "embedded"] as const).filter((kind) => findBinaries(kind) !== null);
+}
+
+/** Creates an empty database with a random name on the server of that URL; resolves to the new database's URL. */
+export async function createDatabaseAt(serverUrl: string, prefix = "test"): Promise<string> {
+  const name = `${prefix}_${randomBytes(8).toString("hex")}`;
+  await runAt(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Runs one statement on a connection of its own. */
+export async function runAt(url: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return (await client.query(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+class LocalPostgres implements PostgresServer {
+  readonly user = "postgres";
+  readonly port: number;
+  readonly ca: string | undefined;
+  #process: ChildProcess | null = null;
+  #watchdog: ChildProcess | null = null;
+  #version = "";
+  readonly #binaries: Binaries;
+  readonly #directory: string;
+  readonly #options: PostgresOptions;
+  readonly #killAtExit = () => this.#signal("SIGQUIT");
+
+  static async start(binaries: Binaries, directory: string, options: PostgresOptions): Promise<LocalPostgres> {
+    const server = new LocalPostgres(binaries, directory, options, await freePort());
+    server.#watchdog = startWatchdog(directory);
+    process.once("exit", server.#killAtExit);
+    try {
+      await server.#launch();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  private constructor(binaries: Binaries, directory: string, options: PostgresOptions, port: number) {
+    this.#binaries = binaries;
+    this.#directory = directory;
+    this.#options = options;
+    this.port = port;
+    this.ca = options.tls ? readFileSync(path.join(directory, "server.crt"), "utf8") : undefined;
+  }
+
+  get kind(): BinariesKind {
+    return this.#binaries.kind;
+  }
+
+  get pid(): number {
+    if (this.#process?.pid === undefined) throw new Error("the server is not running");
+    return this.#process.pid;
+  }
+
+  get version(): string {
+    return this.#version;
+  }
+
+  url(database = "postgres"): string {
+    const password = this.#options.auth === "scram-sha-256" ? `:${encodeURIComponent(passwordOf(this.#options))}` : "";
+    return `postgres://${this.user}${password}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  createDatabase(): Promise<string> {
+    return createDatabaseAt(this.url());
+  }
+
+  async crash(): Promise<void> {
+    await this.#end("SIGQUIT");
+  }
+
+  async restart(): Promise<void> {
+    await this.#end("SIGINT");
+    await this.#launch();
+  }
+
+  freeze(): void {
+    for (const pid of this.#family()) process.kill(pid, "SIGSTOP");
+  }
+
+  thaw(): void {
+    for (const pid of this.#family()) process.kill(pid, "SIGCONT");
+  }
+
+  async stop(): Promise<void> {
+    process.removeListener("exit", this.#killAtExit);
+    await this.#end("SIGQUIT");
+    this.#watchdog?.stdin?.end("stopped\n");
+    this.#watchdog = null;
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #launch(): Promise<void> {
+    const log = openSync(this.#logFile, "a");
+    const child = spawn(
+      programPath(this.#binaries, "postgres"),
+      serverArguments(this.#directory, this.port, this.#options),
+      {
+        ...unprivileged,
+        cwd: this.#directory,
+        env: this.#binaries.environment,
+        stdio: ["ignore", log, log],
+        detached: true,
+      },
+    );
+    closeSync(log);
+    child.on("error", () => {});
+    child.unref();
+    this.#process = child;
+    await this.#ready(child);
+  }
+
+  async #ready(child: ChildProcess): Promise<void> {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      try {
+        const [row] = await runAt(this.url(), "SHOW server_version");
+        this.#version = String(row?.server_version);
+        return;
+      } catch (error) {
+        if (hasEnded(child) || Date.now() > deadline) throw this.#failure(error);
+        await delay(20);
+      }
+    }
+  }
+
+  #failure(cause: unknown): Error {
+    return new Error(`PostgreSQL did not start; its log:\n${readFileSync(this.#logFile, "utf8").slice(-4000)}`, {
+      cause,
+    });
+  }
+
+  get #logFile(): string {
+    return path.join(this.#directory, "server.log");
+  }
+
+  async #end(signal: "SIGQUIT" | "SIGINT"): Promise<void> {
+    const child = this.#process;
+    this.#process = null;
+    if (child === null || hasEnded(child)) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    for (const pid of familyOf(child.pid)) resume(pid);
+    child.kill(process.platform === "win32" ? "SIGKILL" : signal);
+    await ended;
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    this.#process?.kill("SIGCONT");
+    this.#process?.kill(signal);
+  }
+
+  #family(): number[] {
+    return familyOf(this.pid);
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+}
+
+/** A process and its children; ps is on every Unix. */
+function familyOf(pid: number | undefined): number[] {
+  if (pid === undefined || process.platform === "win32") return [];
+  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const children = table
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .map(([child]) => child as number);
+  return [pid, ...children];
+}
+
+/** A session may end between the listing and the signal. */
+function resume(pid: number): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch {
+    return;
+  }
+}
+
+/**
+ * Ends the server when this process dies without a word, as by kill -9: the shell's standard input closes then. `stop()` writes a
+ * line first, which tells it to do nothing.
+ */
+function startWatchdog(directory: string): ChildProcess | null {
+  if (process.platform === "win32") return null;
+  const script =
+    'read line && exit 0; pid=$(head -n 1 "$0/data/postmaster.pid") && { kill -CONT "$pid"; kill -QUIT "$pid"; sleep 1; }; rm -rf "$0"';
+  const child = spawn("/bin/sh", ["-c", script, directory], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+    cwd: "/",
+  });
+  child.on("error", () => {});
+  child.stdin?.on("error", () => {});
+  child.unref();
+  if (child.stdin !== null && "unref" in child.stdin && typeof child.stdin.unref === "function") child.stdin.unref();
+  return child;
+}
+
+function chooseBinaries(kind: BinariesKind | undefined): Binaries {
+  const found = kind === undefined ? (findBinaries("installed") ?? findBinaries("embedded")) : findBinaries(kind);
+  if (found !== null) return found;
+  throw new Error(
+    `no PostgreSQL binaries (${kind ?? "installed or embedded"}): install PostgreSQL, or run npm ci with optional dependencies`,
+  );
+}
+
+function initialise(binaries: Binaries, directory: string, options: PostgresOptions): void {
+  if (options.tls) createCertificate(directory);
+  const passwordFile = path.join(directory, "password");
+  if (options.auth === "scram-sha-256") {
+    writeFileSync(passwordFile, passwordOf(options));
+    give(passwordFile);
+  }
+  const data = path.join(directory, "data");
+  const locale = ["--encoding=UTF8", "--no-locale"];
+  const access =
+    options.auth === "scram-sha-256" ? ["-A", "scram-sha-256", `--pwfile=${passwordFile}`] : ["-A", "trust"];
+  execFileSync(programPath(binaries, "initdb"), ["-D", data, "-U", "postgres", "--no-sync", ...locale, ...access], {
+    ...unprivileged,
+    cwd: directory,
+    env: binaries.environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+}
+
+function passwordOf({ password = "secret" }: PostgresOptions): string {
+  return password;
+}
+
+function serverArguments(directory: string, port: number, options: PostgresOptions): string[] {
+  const sockets = path.join(directory, "s");
+  if (process.platform !== "win32") {
+    mkdirSync(sockets, { recursive: true });
+    give(sockets);
+  }
+  const tls = {
+    ssl: "on",
+    ssl_cert_file: path.join(directory, "server.crt"),
+    ssl_key_file: path.join(directory, "server.key"),
+  };
+  const settings = {
+    port,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: process.platform === "win32" ? "" : sockets,
+    max_connections: 200,
+    fsync: options.fsync ? "on" : "off",
+    ...(options.tls ? tls : {}),
+    ...options.settings,
+  };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return ["-D", path.join(directory, "data"), ...flags];
+}
+
+/** A certificate for `localhost`, which is not what `127.0.0.1` asks for: both verify modes can be told apart. */
+function createCertificate(directory: string): void {
+  const certificate = path.join(directory, "server.crt");
+  const key = path.join(directory, "server.key");
+  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"];
+  const extensions = ["-addext", "subjectAltName=DNS:localhost"];
+  execFileSync("openssl", [...request, ...extensions, "-out", certificate, "-keyout", key], { stdio: "ignore" });
+  chmodSync(key, 0o600);
+  give(certificate);
+  give(key);
+}
+
+function give(entry: string): void {
+  if (unprivileged.uid !== undefined && unprivileged.gid !== undefined)
+    chownSync(entry, unprivileged.uid, unprivileged.gid);
+}
+
+/** A port of 127.0.0.1 that nobody listens on now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });
+}
