@@ -1,0 +1,53 @@
+import type { Column, ForeignKey, Kind, Table } from "../data/table.js";
+
+/** A column as its record knows it: the kind, and whether it may be null. */
+export interface Field<K extends Kind = Kind, N extends boolean = boolean> {
+  readonly kind: K;
+  readonly notNull: N;
+}
+
+export type Fields = Readonly<Record<string, Field>>;
+
+type FieldsNamed<Name extends string, F extends Field> = { readonly [P in Name]: F };
+
+interface ValueOf {
+  readonly text: string;
+  readonly json: string;
+  readonly integer: number;
+  readonly bigint: number;
+  readonly real: number;
+  readonly boolean: 0 | 1;
+  readonly blob: Uint8Array;
+  readonly numeric: number;
+  readonly other: never;
+}
+
+/** The record that a table's rows are: JSON as text, booleans as 0 and 1, every other number as number. */
+export type RecordOf<F extends Fields> = {
+  [Name in keyof F]: F[Name]["notNull"] extends true ? ValueOf[F[Name]["kind"]] : ValueOf[F[Name]["kind"]] | null;
+};
+
+/** Columns of one kind that always have a value. */
+export function required<K extends Kind, Name extends string>(kind: K, ...names: readonly Name[]) {
+  return fieldsNamed<Name, Field<K, true>>(names, { kind, notNull: true });
+}
+
+/** Columns of one kind that may be null. */
+export function nullable<K extends Kind, Name extends string>(kind: K, ...names: readonly Name[]) {
+  return fieldsNamed<Name, Field<K, false>>(names, { kind, notNull: false });
+}
+
+/** The table with these columns, keyed by `id` as all of ours are. */
+export function tableOf(
+  name: string,
+  fields: Fields,
+  constraints: { readonly uniques?: Table["uniques"]; readonly foreignKeys?: readonly ForeignKey[] } = {},
+): Table {
+  const columns: Column[] = Object.entries(fields).map(([column, field]) => ({ name: column, ...field }));
+  const { uniques = [], foreignKeys = [] } = constraints;
+  return { name, columns, key: ["id"], uniques, foreignKeys };
+}
+
+function fieldsNamed<Name extends string, F extends Field>(names: readonly Name[], field: F): FieldsNamed<Name, F> {
+  return Object.fromEntries(names.map((name) => [name, field])) as FieldsNamed<Name, F>;
+}
