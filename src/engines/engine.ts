@@ -36,6 +36,8 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** Refuse with NOT_PRIMARY, nothing changed, unless this side's own state says that it is primary; also when no row was touched. */
   readonly asPrimary?: boolean;
+  /** How long a statement may take on PostgreSQL, in milliseconds, where the engine's own limit is too short. */
+  readonly timeoutMs?: number;
 }
 
 /** Statements inside one transaction. */
@@ -71,7 +73,11 @@ export interface Engine {
   read(statement: Statement, options?: ReadOptions): Promise<Row[]>;
   /** Statements in one transaction; a single statement runs by itself. */
   write(statements: readonly Statement[], options?: WriteOptions): Promise<WriteResult[]>;
-  /** Commits when `work` resolves, rolls back when it rejects. A transaction of mode `write` on SQLite is BEGIN IMMEDIATE. */
+  /**
+   * Commits when `work` resolves, rolls back when it rejects. A transaction of mode `write` on SQLite is BEGIN IMMEDIATE. Where the
+   * database is locked, `work` may run again from its beginning, so it must change nothing outside. Inside `work` only its own
+   * transaction is used: another call of this engine would wait for `work` to end.
+   */
   transaction<T>(options: TransactionOptions, work: (transaction: Transaction) => Promise<T>): Promise<T>;
   statistics(): EngineStatistics;
   /** Can be called twice. */
