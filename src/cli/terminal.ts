@@ -1,0 +1,27 @@
+import { styleText } from "node:util";
+
+/** What a command may use of the process. */
+export interface Terminal {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+}
+
+export interface Stream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+export type Colour = "red" | "green" | "yellow" | "dim" | "bold";
+
+/** One line, coloured on a terminal. */
+export function write(stream: Stream, terminal: Terminal, colour: Colour | null, text: string): void {
+  stream.write(`${colour === null ? text : paint(stream, terminal.env, colour, text)}\n`);
+}
+
+/** Colours only where a person looks, and has not asked for none (no-color.org). */
+function paint(stream: Stream, env: NodeJS.ProcessEnv, colour: Colour, text: string): string {
+  const wanted = stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+  return wanted ? styleText(colour, text, { validateStream: false }) : text;
+}
