@@ -1,4 +1,5 @@
 import type { Column, ForeignKey, Kind, Table } from "../data/table.js";
+import type { JsonInput, NumberInput } from "./values.js";
 
 /** A column as its record knows it: the kind, and whether it may be null. */
 export interface Field<K extends Kind = Kind, N extends boolean = boolean> {
@@ -22,9 +23,28 @@ interface ValueOf {
   readonly other: never;
 }
 
+interface InputOf {
+  readonly text: string | null | undefined;
+  readonly json: JsonInput;
+  readonly integer: NumberInput;
+  readonly bigint: NumberInput;
+  readonly real: NumberInput;
+  readonly boolean: boolean | 0 | 1 | null | undefined;
+  readonly blob: never;
+  readonly numeric: never;
+  readonly other: never;
+}
+
 /** The record that a table's rows are: JSON as text, booleans as 0 and 1, every other number as number. */
 export type RecordOf<F extends Fields> = {
   [Name in keyof F]: F[Name]["notNull"] extends true ? ValueOf[F[Name]["kind"]] : ValueOf[F[Name]["kind"]] | null;
+};
+
+/** What a change of a record may give: undefined leaves a column as it is, null empties it. */
+export type ChangesOf<F extends Fields> = {
+  readonly [Name in keyof F]?: F[Name]["notNull"] extends true
+    ? NonNullable<InputOf[F[Name]["kind"]]> | undefined
+    : InputOf[F[Name]["kind"]];
 };
 
 /** Columns of one kind that always have a value. */

@@ -1,4 +1,4 @@
-import { nullable, type RecordOf, required, tableOf } from "./fields.js";
+import { type ChangesOf, nullable, type RecordOf, required, tableOf } from "./fields.js";
 
 /** Who a message is from. */
 export type SenderType = "human" | "ai" | "tool";
@@ -195,6 +195,13 @@ export type UserProfileRecord = RecordOf<typeof userProfileFields>;
 
 /** One row of `user_analysis_history`. Times are in seconds since 1970. */
 export type AnalysisRecord = RecordOf<typeof analysisFields>;
+
+/** The columns of a profile that an update may set. */
+export type UserProfileChanges = Omit<ChangesOf<typeof userProfileFields>, ProtectedColumn>;
+
+/** The columns of a profile that no update may set. */
+export type ProtectedColumn = (typeof protectedColumns)[number];
+export const protectedColumns = ["id", "user_id", "created_at"] as const;
 
 export const messages = tableOf("messages", messageFields);
 export const queries = tableOf("queries", queryFields);

@@ -1,0 +1,80 @@
+import sql, { join, raw, type Sql } from "sql-template-tag";
+import type { PerSide } from "../adapter.js";
+import { type Column, quote, type Table } from "../data/table.js";
+import { wrapText } from "../data/wrapper.js";
+import type { Side, Statement } from "../engines/engine.js";
+
+/** Text for a JSON column that JSONB cannot hold: SQLite holds it as it is, PostgreSQL in the wrapper. */
+export class WrappedText {
+  constructor(readonly text: string) {}
+
+  on(side: Side): string {
+    return side === "postgres" ? wrapText(this.text) : this.text;
+  }
+}
+
+/** A value of a service's statement. */
+export type Bound = string | number | null | WrappedText;
+
+/** The text of a bound JSON value, as SQLite holds it. */
+export function plainText(value: Bound): string | null {
+  if (value instanceof WrappedText) return value.text;
+  return value === null ? null : String(value);
+}
+
+/** The one column of a COUNT. */
+export const countColumns: readonly Column[] = [{ name: "count", kind: "bigint", notNull: true }];
+
+/** A statement that is put together once, here, and then only gets other values, in the order of its placeholders. */
+export function prepared(statement: Sql): (values: readonly Bound[]) => PerSide {
+  const { sql: forSqlite, text } = statement;
+  return (values) => bind({ sql: forSqlite, text, values }, values);
+}
+
+/** A statement that was put together for this call. */
+export function assembled(statement: Sql): PerSide {
+  const { sql: forSqlite, text, values } = statement;
+  return bind({ sql: forSqlite, text, values }, values);
+}
+
+/** An INSERT of these columns. */
+export function preparedInsert<Name extends string>(table: Table, names: readonly Name[], clause: Sql = raw("")) {
+  const columns = raw(names.map(quote).join(", "));
+  const insert = sql`INSERT INTO ${raw(quote(table.name))} (${columns}) VALUES (${join(names.map(() => null))})${clause}`;
+  const fill = prepared(insert);
+  return (row: Readonly<Record<Name, Bound>>): PerSide => fill(names.map((name) => row[name]));
+}
+
+/** The table's columns in its own order, which is the order that `Query.columns` promises to the engine. */
+export function columnsOf(table: Table): Sql {
+  return raw(table.columns.map(({ name }) => quote(name)).join(", "));
+}
+
+/** `SELECT every column FROM the table`. */
+export function selectFrom(table: Table): Sql {
+  return sql`SELECT ${columnsOf(table)} FROM ${raw(quote(table.name))}`;
+}
+
+/** `SELECT COUNT(*) AS count FROM the table`. */
+export function countFrom(table: Table): Sql {
+  return sql`SELECT COUNT(*) AS count FROM ${raw(quote(table.name))}`;
+}
+
+/** A WHERE clause of those conditions that are there, or nothing. */
+export function where(...conditions: readonly (Sql | null)[]): Sql {
+  const present = conditions.filter((condition) => condition !== null);
+  return present.length === 0 ? raw("") : sql` WHERE ${join(present, " AND ")}`;
+}
+
+/** `"column" operator value`, or nothing where the filter was not given. */
+export function condition(column: string, operator: "=" | ">=" | "<=", value: string | number | null): Sql | null {
+  return value === null ? null : sql`${raw(`${quote(column)} ${operator} `)}${value}`;
+}
+
+function bind(statement: Statement, values: readonly unknown[]): PerSide {
+  if (!values.some((value) => value instanceof WrappedText)) return statement;
+  return (side) => ({
+    ...statement,
+    values: values.map((value) => (value instanceof WrappedText ? value.on(side) : value)),
+  });
+}
