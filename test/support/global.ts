@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
-import { availableBinaries, runAt, startPostgres } from "./postgres.js";
+import { availableBinaries, runAt, shortVersion, startPostgres } from "./postgres.js";
 
 /** A server that the suites run against. */
 export interface TestServer {
@@ -56,7 +56,7 @@ function configuredUrl(): string | null {
 
 async function describeServer(url: string): Promise<TestServer> {
   const [row] = await runAt(url, "SHOW server_version");
-  return { name: `configured ${String(row?.server_version)}`, url };
+  return { name: `configured ${shortVersion(row)}`, url };
 }
 
 async function dropDatabases(url: string, prefix: string): Promise<void> {

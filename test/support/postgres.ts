@@ -209,7 +209,7 @@ class LocalPostgres implements PostgresServer {
     for (;;) {
       try {
         const [row] = await runAt(this.url(), "SHOW server_version");
-        this.#version = String(row?.server_version);
+        this.#version = shortVersion(row);
         return;
       } catch (error) {
         if (hasEnded(child) || Date.now() > deadline) throw this.#failure(error);
@@ -376,4 +376,9 @@ export function freePort(): Promise<number> {
       probe.close(() => resolve(port));
     });
   });
+}
+
+/** `15.13` of what SHOW server_version says, which may name the distribution too. */
+export function shortVersion(row: Record<string, unknown> | undefined): string {
+  return String(row?.server_version).split(" ")[0] ?? "";
 }

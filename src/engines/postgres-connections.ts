@@ -1,0 +1,230 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { ConnectionOptions } from "node:tls";
+import type { Client, ClientConfig, Pool, PoolClient } from "pg";
+import type { PostgresConfig } from "../config.js";
+import { DualDbError } from "../errors.js";
+import type { Logger } from "../logger.js";
+import type { EngineStatistics } from "./engine.js";
+import { isAccessRule, isTlsRefusal, translate } from "./postgres-errors.js";
+
+const connectTimeoutMs = 10_000;
+const idleTimeoutMs = 30_000;
+const closeGraceMs = 1_000;
+/** A connection that rested longer than this is looked at before a write is sent on it. */
+const restedMs = 500;
+
+export interface AcquireOptions {
+  /** Give up after so many milliseconds, where that is sooner than the time-out for connecting. */
+  readonly waitMs?: number | undefined;
+  /** What is sent must not be lost on a connection that the server has closed meanwhile. */
+  readonly forWrite?: boolean;
+}
+
+/** The connections to one PostgreSQL. Opens none before the first `acquire`, and loads the driver only then. */
+export class Connections {
+  /** host:port/database, for messages. */
+  readonly target: string;
+  readonly #config: PostgresConfig;
+  readonly #logger: Logger;
+  readonly #tls: TlsChoice;
+  #pool: Pool | null = null;
+  #opening: Promise<Pool> | null = null;
+  #closing: Promise<void> | null = null;
+  readonly #open = new Set<PoolClient>();
+  readonly #broken = new WeakSet<PoolClient>();
+  readonly #restingSince = new WeakMap<PoolClient, number>();
+
+  constructor(config: PostgresConfig, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#tls = new TlsChoice(config);
+    this.target = `${config.host}:${config.port}/${config.database}`;
+  }
+
+  /** A connection that is alive as far as can be known. Every one must be given back with `release`. */
+  async acquire({ waitMs, forWrite = false }: AcquireOptions = {}): Promise<PoolClient> {
+    for (;;) {
+      const client = await this.#connect(waitMs);
+      if (forWrite && this.#hasRested(client)) await this.#hearClosing();
+      if (this.#isAlive(client)) return client;
+      client.release(true);
+    }
+  }
+
+  /** Gives a connection back; a lost one, or one with an open transaction, is closed. */
+  release(client: PoolClient, isLost: boolean): void {
+    this.#restingSince.set(client, performance.now());
+    client.release(isLost || !this.#isAlive(client) || client.getTransactionStatus() !== "I");
+  }
+
+  statistics(): EngineStatistics {
+    const pool = this.#pool;
+    if (pool === null) return { connections: 0, idle: 0, waiting: 0 };
+    return { connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount };
+  }
+
+  /** Waits for running work for a moment, then breaks it off. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #connect(waitMs: number | undefined): Promise<PoolClient> {
+    if (this.#closing !== null) throw closed(this.target);
+    const pool = this.#pool ?? (await this.#openPool());
+    try {
+      return await this.#withFallback(pool, waitMs);
+    } catch (error) {
+      throw this.#closing === null ? translate(error, this.target, "connect") : closed(this.target);
+    }
+  }
+
+  async #withFallback(pool: Pool, waitMs: number | undefined): Promise<PoolClient> {
+    try {
+      return await this.#connectWithin(pool, waitMs);
+    } catch (error) {
+      if (this.#tls.changesAfter(error)) return this.#connectWithin(pool, waitMs);
+      throw error;
+    }
+  }
+
+  #connectWithin(pool: Pool, waitMs: number | undefined): Promise<PoolClient> {
+    const connecting = pool.connect();
+    if (waitMs === undefined || waitMs >= connectTimeoutMs || pool.idleCount > 0) return connecting;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        connecting.then(
+          (client) => client.release(),
+          () => {},
+        );
+        reject(new Error("no connection in time"));
+      }, waitMs);
+      connecting.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+
+  #openPool(): Promise<Pool> {
+    this.#opening ??= this.#createPool();
+    return this.#opening;
+  }
+
+  async #createPool(): Promise<Pool> {
+    const { default: pg } = await import("pg");
+    const { host, port, database, user, password, poolSize } = this.#config;
+    const pool = new pg.Pool({
+      host,
+      port,
+      database,
+      user,
+      // A function keeps the driver from looking into PGPASSWORD and ~/.pgpass.
+      password: () => password ?? "",
+      sslnegotiation: "postgres",
+      max: poolSize,
+      idleTimeoutMillis: idleTimeoutMs,
+      connectionTimeoutMillis: connectTimeoutMs,
+      allowExitOnIdle: true,
+      keepAlive: true,
+      Client: plainClient(pg.Client, this.#tls),
+    });
+    pool.on("error", () => this.#logger.debug({ event: "postgres.connection_lost", target: this.target }));
+    pool.on("connect", (client) => this.#watch(client));
+    this.#pool = pool;
+    return pool;
+  }
+
+  /** Without a listener an error on a connection, also one in use, takes the process down. */
+  #watch(client: PoolClient): void {
+    this.#open.add(client);
+    client.on("error", () => this.#broken.add(client));
+    client.on("end", () => this.#open.delete(client));
+  }
+
+  #isAlive(client: PoolClient): boolean {
+    const { stream } = client.connection;
+    return !this.#broken.has(client) && stream.writable && !stream.readableEnded && !stream.destroyed;
+  }
+
+  #hasRested(client: PoolClient): boolean {
+    const since = this.#restingSince.get(client);
+    return since !== undefined && performance.now() - since > restedMs;
+  }
+
+  /** Lets the event loop poll its sockets: what the server said while we were busy is heard before anything is sent. */
+  async #hearClosing(): Promise<void> {
+    await turn();
+    await turn();
+  }
+
+  async #end(): Promise<void> {
+    const pool = this.#pool ?? (await this.#opening?.catch(() => null)) ?? null;
+    if (pool === null) return;
+    const cut = setTimeout(() => this.#cut(), closeGraceMs);
+    await pool.end();
+    clearTimeout(cut);
+    await this.#farewell();
+  }
+
+  /** A server that is frozen never closes its end. */
+  async #farewell(): Promise<void> {
+    const ended = [...this.#open].map((client) => new Promise<void>((resolve) => client.once("end", () => resolve())));
+    const cut = setTimeout(() => this.#cut(), closeGraceMs);
+    await Promise.all(ended);
+    clearTimeout(cut);
+  }
+
+  #cut(): void {
+    for (const client of this.#open) client.connection.stream.destroy();
+  }
+}
+
+function closed(target: string): DualDbError {
+  return new DualDbError("DATABASE_CLOSED", `the connections to PostgreSQL at ${target} are closed`, {
+    side: "postgres",
+  });
+}
+
+/** libpq's sslmode. `prefer` and `allow` go on without TLS where the server has none, and back to it where that is not let in. */
+class TlsChoice {
+  readonly #config: PostgresConfig;
+  #plain = false;
+
+  constructor(config: PostgresConfig) {
+    this.#config = config;
+  }
+
+  get options(): false | ConnectionOptions {
+    const { sslMode, ca } = this.#config;
+    if (sslMode === "disable" || this.#plain) return false;
+    const authority = ca === undefined ? {} : { ca };
+    if (sslMode === "verify-full") return { rejectUnauthorized: true, ...authority };
+    if (sslMode === "verify-ca")
+      return { rejectUnauthorized: true, checkServerIdentity: () => undefined, ...authority };
+    return { rejectUnauthorized: false };
+  }
+
+  /** Whether another attempt would be made differently after this error. */
+  changesAfter(error: unknown): boolean {
+    const { sslMode } = this.#config;
+    if (sslMode !== "prefer" && sslMode !== "allow") return false;
+    if (isTlsRefusal(error)) this.#plain = true;
+    else if (this.#plain && isAccessRule(error)) this.#plain = false;
+    else return false;
+    return true;
+  }
+}
+
+/**
+ * A client that sends no start-up parameters, whatever PGOPTIONS and PGAPPNAME say: PgBouncer refuses most. The encoding is one that
+ * it follows, and without it a database in another encoding would garble text.
+ */
+function plainClient(Base: typeof Client, tls: TlsChoice): typeof Client {
+  return class extends Base {
+    constructor(config?: string | ClientConfig) {
+      super(typeof config === "object" ? { ...config, ssl: tls.options } : config);
+    }
+
+    getStartupConf(): Record<string, string | undefined> {
+      return { user: this.user, database: this.database, client_encoding: "UTF8" };
+    }
+  };
+}
