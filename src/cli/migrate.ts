@@ -1,17 +1,14 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command, Option } from "commander";
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
 import type { Engine, Side } from "../engines/engine.js";
-import { codes, DualDbError, type ErrorCode } from "../errors.js";
+import { codes, DualDbError } from "../errors.js";
 import { silentLogger } from "../logger.js";
-import {
-  createMigration,
-  type ListedMigration,
-  listMigrations,
-  type MigrationReport,
-  migrate,
-} from "../schema/migrations.js";
-import { type Colour, type Terminal, write } from "./terminal.js";
+import { sideFolders } from "../schema/files.js";
+import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
+import { isAmiss, jsonHelp, print, type SideResult } from "./migrate-report.js";
+import { type Terminal, write } from "./terminal.js";
 
 interface Options {
   readonly list?: boolean;
@@ -21,12 +18,6 @@ interface Options {
   readonly allowUnknown?: boolean;
   readonly json?: boolean;
 }
-
-/** A side's part of the `--json` document. */
-type SideResult = { readonly side: Side; readonly target: string } & (
-  | Omit<MigrationReport, "side">
-  | { readonly migrations: readonly ListedMigration[] }
-);
 
 /** `dualdb migrate`, and `dualdb migrate create`; `finish` takes the exit status. */
 export function migrateCommand(terminal: Terminal, finish: (status: number) => void): Command {
@@ -43,54 +34,64 @@ export function migrateCommand(terminal: Terminal, finish: (status: number) => v
   const create = new Command("create")
     .argument("<name>", "a to z, 0 to 9 and underscores")
     .description("make an empty pair of migrations in your folder")
-    .action((name: string) => runCreate(name, command.opts<Options>(), terminal));
+    .action(async (name: string) => finish(await runCreate(name, command.opts<Options>(), terminal)));
   return command.addCommand(create);
 }
 
-const jsonHelp = `
-The JSON document: { ok, sides: [{ side, target, … }], error?: { code, message, side, details } }.
-A side has { applied: [{ filename, executionTimeMs }], pending: [filename], unknown: [filename], searchRebuilt };
-with --list { migrations: [{ filename, status, appliedAt, executionTimeMs, error }] }, where status is applied,
-pending, failed, changed or unknown, and times are Unix milliseconds.`;
-
-async function runCreate(name: string, options: Options, terminal: Terminal): Promise<void> {
-  const paths = await createMigration(options.dir ?? defaultFolder, name);
-  if (options.json) terminal.stdout.write(`${JSON.stringify({ ok: true, paths })}\n`);
-  else for (const path of paths) write(terminal.stdout, terminal, null, path);
+async function runCreate(name: string, options: Options, terminal: Terminal): Promise<number> {
+  return reporting(options, terminal, { paths: [] as string[] }, async (result) => {
+    result.paths.push(...(await createMigration(options.dir ?? defaultFolder, name)));
+    if (!options.json) for (const path of result.paths) write(terminal.stdout, terminal, null, path);
+    return 0;
+  });
 }
 
 async function runMigrate(options: Options, terminal: Terminal): Promise<number> {
-  const done: SideResult[] = [];
-  try {
+  return reporting(options, terminal, { sides: [] as SideResult[] }, async ({ sides }) => {
     const config = readConfig(terminal.env);
-    const sides = sidesOf(config, options);
-    if (!options.json && options.only === undefined && config.postgres === null) {
-      write(terminal.stdout, terminal, "dim", `PostgreSQL is left out: no variable names one (${postgresVariables})`);
-    }
-    await withEngines(config, sides, options, async (engines) => {
+    if (!options.json) sayWhatIsLeftOut(config, options, terminal);
+    await withEngines(config, sidesOf(config, options), options, async (engines) => {
       for (const { side, engine } of engines) {
         const result = { side, target: targetOf(config, side), ...(await visit(side, engine, config, options)) };
-        done.push(result);
+        sides.push(result);
         if (!options.json) print(result, terminal);
       }
-      // Here both databases have their schema, and both engines are open: where both sides were migrated, this is where they are armed.
+      // Every schema is up to date now and both engines are open: where both sides were migrated, they are armed here.
     });
-    if (options.json) terminal.stdout.write(`${JSON.stringify({ ok: true, sides: done })}\n`);
-    return done.some(isAmiss) ? 3 : 0;
+    return sides.some(isAmiss) ? 3 : 0;
+  });
+}
+
+/** With `--json`, one document on standard output, whatever happens; what was done before a failure is in it. */
+async function reporting<T extends object>(
+  { json }: Options,
+  terminal: Terminal,
+  result: T,
+  work: (result: T) => Promise<number>,
+): Promise<number> {
+  const put = (document: object) => terminal.stdout.write(`${JSON.stringify(document)}\n`);
+  try {
+    const status = await work(result);
+    if (json) put({ ok: true, ...result });
+    return status;
   } catch (error) {
-    if (!options.json || !(error instanceof DualDbError)) throw error;
+    if (!json || !(error instanceof DualDbError)) throw error;
     const { code, message, side, details } = error;
-    terminal.stdout.write(`${JSON.stringify({ ok: false, sides: done, error: { code, message, side, details } })}\n`);
+    put({ ok: false, ...result, error: { code, message, side, details } });
     return codes[code].exit;
   }
+}
+
+function sayWhatIsLeftOut({ postgres }: Config, { only }: Options, terminal: Terminal): void {
+  if (postgres !== null || only !== undefined) return;
+  write(terminal.stdout, terminal, "dim", `PostgreSQL is left out: no variable names one (${postgresVariables})`);
 }
 
 const defaultFolder = "migrations";
 
 function sidesOf(config: Config, { only }: Options): Side[] {
   if (only === "postgres" && config.postgres === null) {
-    const code: ErrorCode = "CONFIG_INVALID";
-    throw new DualDbError(code, `--only postgres, but no PostgreSQL is named: set ${postgresVariables}`);
+    throw new DualDbError("CONFIG_INVALID", `--only postgres, but no PostgreSQL is named: set ${postgresVariables}`);
   }
   if (only !== undefined) return [only];
   return config.postgres === null ? ["sqlite"] : ["sqlite", "postgres"];
@@ -140,38 +141,16 @@ async function visit(side: Side, engine: Engine | null, config: Config, options:
   if (engine === null) return nothingYet(await listMigrations(side, null, folders));
   const { dryRun = false, allowUnknown = false } = options;
   const timeoutMs = config.migrationTimeoutMs;
-  const report = await migrate({ engine, folders, timeoutMs, logger: silentLogger, dryRun, allowUnknown });
-  return report;
+  return migrate({ engine, folders, timeoutMs, logger: silentLogger, dryRun, allowUnknown });
 }
 
+/** A ./migrations without a folder for a side is another tool's. */
 function foldersOf({ dir }: Options): string[] {
   if (dir !== undefined) return [dir];
-  return existsSync(defaultFolder) ? [defaultFolder] : [];
+  const isOurs = Object.values(sideFolders).some((folder) => existsSync(join(defaultFolder, folder)));
+  return isOurs ? [defaultFolder] : [];
 }
 
 function nothingYet(migrations: readonly ListedMigration[]) {
   return { applied: [], pending: migrations.map(({ filename }) => filename), unknown: [], searchRebuilt: false };
-}
-
-function isAmiss(result: SideResult): boolean {
-  return "migrations" in result && result.migrations.some(({ status }) => status !== "applied" && status !== "pending");
-}
-
-const colours = { applied: "green", pending: "yellow", failed: "red", changed: "red", unknown: "red" } as const;
-
-function print(result: SideResult, terminal: Terminal): void {
-  const line = (colour: Colour | null, text: string) => write(terminal.stdout, terminal, colour, text);
-  line("bold", `${result.side}  ${result.target}`);
-  if ("migrations" in result) {
-    for (const { filename, status, error } of result.migrations) {
-      line(colours[status], `  ${status.padEnd(8)} ${filename}${error === null ? "" : `  ${error}`}`);
-    }
-    return;
-  }
-  for (const { filename, executionTimeMs } of result.applied)
-    line("green", `  applied  ${filename}  ${executionTimeMs} ms`);
-  for (const filename of result.pending) line("yellow", `  pending  ${filename}`);
-  for (const filename of result.unknown) line("yellow", `  unknown  ${filename}`);
-  if (result.searchRebuilt) line("yellow", "  full-text index rebuilt: it belonged to other rows");
-  if (result.applied.length + result.pending.length === 0) line("dim", "  up to date");
 }

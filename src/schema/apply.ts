@@ -75,7 +75,7 @@ class Place {
 function applyWhole(engine: Engine, file: MigrationFile, options: ApplyOptions, place: Place) {
   return engine.transaction({ mode: "write", timeoutMs: migrationLimitMs }, async (transaction) => {
     if (await isApplied(transaction, file.filename)) return null;
-    if (engine.side === "postgres") await transaction.script(`SET LOCAL lock_timeout = ${options.timeoutMs}`);
+    if (engine.side === "postgres") await transaction.script(lockTimeout(options.timeoutMs));
     for (const table of file.directives.dropTriggersNaming) await dropTriggersNaming(transaction, table);
     for (const statement of splitStatements(file.text, engine.side)) {
       place.line = statement.line;
@@ -86,6 +86,11 @@ function applyWhole(engine: Engine, file: MigrationFile, options: ApplyOptions, 
     await transaction.execute(record(file, options.clock(), executionTimeMs, null));
     return { filename: file.filename, executionTimeMs };
   });
+}
+
+/** A statement may take long, but must not queue for a table for long: everybody else queues behind it. 0 would mean no limit. */
+function lockTimeout(timeoutMs: number): string {
+  return `SET LOCAL lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`;
 }
 
 /** Without a transaction nothing undoes the statements before one that fails: such a file must be able to run again. */

@@ -32,7 +32,6 @@ async function tryWithLock<T>(engine: Engine, work: (assertHeld: () => Promise<v
   let done: { readonly value: T } | null = null;
   const hold = async (transaction: Transaction) => {
     if (!(await tryLock(transaction))) return;
-    await transaction.script("SET LOCAL idle_in_transaction_session_timeout = 0");
     done = { value: await work(() => transaction.script("SELECT 1")) };
   };
   try {
