@@ -5,7 +5,16 @@ import { checked, checkedText, flagOrTrue, limit, offset, optionalText, text } f
 import { type ServiceParts, type Source, sourceOf } from "./parts.js";
 import { type CollaboratorRecord, collaborators, type DocumentRecord, documents } from "./records.js";
 import { changed, readById, readCount, readRecords } from "./rows.js";
-import { columnsOf, condition, countFrom, prepared, preparedInsert, selectFrom, where } from "./statements.js";
+import {
+  condition,
+  countFrom,
+  prepared,
+  preparedInsert,
+  preparedUpsert,
+  recordOf,
+  selectFrom,
+  where,
+} from "./statements.js";
 import type { NumberInput } from "./values.js";
 
 export interface NewDocument {
@@ -102,12 +111,11 @@ const insertDocument = preparedInsert(
 );
 const collaboratorColumns = collaborators.columns.map(({ name }) => name as keyof CollaboratorRecord);
 const insertCollaborator = preparedInsert(collaborators, collaboratorColumns);
-const upsertCollaborator = preparedInsert(
+const upsertCollaborator = preparedUpsert(
   collaborators,
   collaboratorColumns,
-  sql` ON CONFLICT (document_id, user_id) DO UPDATE SET role = excluded.role,
-    username = COALESCE(excluded.username, document_collaborators.username)
-    RETURNING ${columnsOf(collaborators)}`,
+  sql`ON CONFLICT (document_id, user_id) DO UPDATE SET role = excluded.role,
+    username = COALESCE(excluded.username, document_collaborators.username)`,
 );
 const selectDocuments = selectFrom(documents);
 const selectCount = countFrom(documents);
@@ -177,7 +185,7 @@ async function addCollaborator(source: Source, input: NewCollaborator): Promise<
   const who = { document_id: documentId, user_id: userId, username, role: role ?? "editor" };
   const upsert = upsertCollaborator({ id: source.newId(), ...who, joined_at: source.seconds() });
   const [result] = await source.adapter.write([upsert]).catch(namingDocument);
-  return result?.rows[0] as CollaboratorRecord;
+  return recordOf(collaborators, result?.rows[0]);
 }
 
 function namingDocument(error: unknown): never {

@@ -12,7 +12,7 @@ import {
   userProfiles,
 } from "./records.js";
 import { changed, readRecords } from "./rows.js";
-import { assembled, columnsOf, prepared, preparedInsert, selectFrom } from "./statements.js";
+import { assembled, prepared, preparedInsert, preparedUpsert, recordOf, selectFrom } from "./statements.js";
 import type { JsonInput, NumberInput } from "./values.js";
 
 /** What the bot makes of its users. Every wrong input is VALIDATION_FAILED, before any SQL. */
@@ -92,10 +92,10 @@ const newProfileColumns = [
   "updated_at",
 ] as const;
 const insertProfile = preparedInsert(userProfiles, newProfileColumns);
-const upsertProfile = preparedInsert(
+const upsertProfile = preparedUpsert(
   userProfiles,
   newProfileColumns,
-  sql` ON CONFLICT (user_id) DO UPDATE SET username = excluded.username RETURNING ${columnsOf(userProfiles)}`,
+  sql`ON CONFLICT (user_id) DO UPDATE SET username = excluded.username`,
 );
 const selectProfiles = selectFrom(userProfiles);
 const profileOfUser = prepared(sql`${selectProfiles} WHERE user_id = ${null}`);
@@ -118,8 +118,8 @@ const lastSeen = prepared(sql`${selectProfiles} ORDER BY last_interaction_at DES
 
 async function getUserProfile({ adapter }: Source, user: string): Promise<UserProfileRecord | null> {
   const userId = checkedText("getUserProfile", "userId", user, userProfiles);
-  const rows = await adapter.read({ statement: profileOfUser([userId]), tables: [userProfiles.name] });
-  return (rows[0] ?? null) as UserProfileRecord | null;
+  const [profile] = await readRecords<UserProfileRecord>(adapter, userProfiles, profileOfUser([userId]));
+  return profile ?? null;
 }
 
 async function createUserProfile(source: Source, user: string, name: string): Promise<string> {
@@ -134,7 +134,7 @@ async function createUserProfile(source: Source, user: string, name: string): Pr
 async function getOrCreateUserProfile(source: Source, user: string, name: string): Promise<UserProfileRecord> {
   const row = newProfile("getOrCreateUserProfile", source, user, name);
   const [result] = await source.adapter.write([upsertProfile(row)]);
-  return result?.rows[0] as UserProfileRecord;
+  return recordOf(userProfiles, result?.rows[0]);
 }
 
 function newProfile(functionName: string, source: Source, user: string, name: string) {

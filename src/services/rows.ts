@@ -10,7 +10,7 @@ export async function readRecords<T>(adapter: Adapter, table: Table, statement: 
 
 /** One record by its id, or null. */
 export async function readById<T>(adapter: Adapter, table: Table, statement: PerSide, id: string): Promise<T | null> {
-  const rows = await adapter.read({ statement, tables: [table.name], key: encodeKey([id]) });
+  const rows = await adapter.read({ statement, tables: [table.name], key: encodeKey([id]), columns: table.columns });
   return (rows[0] ?? null) as T | null;
 }
 

@@ -1,5 +1,6 @@
 import sql from "sql-template-tag";
 import { z } from "zod";
+import { columnOf } from "../data/table.js";
 import { type AnswerShape, analysedColumns, asJson, asText } from "./analysis.js";
 import { checked, optionalJson, optionalJsonText, optionalText, text } from "./inputs.js";
 import type { AIMessage, HumanMessage, MessageParts, MessageToAnalyze, ToolExecution } from "./messages.js";
@@ -71,6 +72,7 @@ const insertMessage = preparedInsert(
   messages,
   messages.columns.map(({ name }) => name as keyof MessageRecord),
 );
+const previousColumns = [columnOf(messages, "message_content"), columnOf(messages, "sentiment_analysis")];
 const previousMessages = prepared(
   sql`SELECT message_content, sentiment_analysis FROM messages
     WHERE user_id = ${null} AND sender_type = 'human' ORDER BY timestamp DESC, id DESC LIMIT 5`,
@@ -114,7 +116,8 @@ function analyse(source: Source, { analyze, analysisTimeoutMs: timeoutMs }: Mess
 }
 
 async function previousOf({ adapter }: Source, userId: string): Promise<MessageToAnalyze["previousMessages"]> {
-  const rows = await adapter.read({ statement: previousMessages([userId]), tables: [messages.name] });
+  const statement = previousMessages([userId]);
+  const rows = await adapter.read({ statement, tables: [messages.name], columns: previousColumns });
   return (rows as Pick<MessageRecord, "message_content" | "sentiment_analysis">[])
     .map((row) => ({ content: row.message_content, sentiment: row.sentiment_analysis }))
     .reverse();

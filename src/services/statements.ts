@@ -2,7 +2,7 @@ import sql, { join, raw, type Sql } from "sql-template-tag";
 import type { PerSide } from "../adapter.js";
 import { type Column, quote, type Table } from "../data/table.js";
 import { wrapText } from "../data/wrapper.js";
-import type { Side, Statement } from "../engines/engine.js";
+import type { Row, Side, Statement, Value } from "../engines/engine.js";
 
 /** Text for a JSON column that JSONB cannot hold: SQLite holds it as it is, PostgreSQL in the wrapper. */
 export class WrappedText {
@@ -45,6 +45,24 @@ export function preparedInsert<Name extends string>(table: Table, names: readonl
   return (row: Readonly<Record<Name, Bound>>): PerSide => fill(names.map((name) => row[name]));
 }
 
+/**
+ * An upsert that returns the whole row, which `recordOf` makes a record of. SQLite gives text as bytes: the driver ends the process
+ * over text that is not UTF-8, and an old row may hold some.
+ */
+export function preparedUpsert<Name extends string>(table: Table, names: readonly Name[], onConflict: Sql) {
+  const returning = (columns: Sql) => preparedInsert(table, names, sql` ${onConflict} RETURNING ${columns}`);
+  const fill = { sqlite: returning(columnsAsBytes(table)), postgres: returning(columnsOf(table)) };
+  return (row: Readonly<Record<Name, Bound>>): PerSide => {
+    return (side) => onSide(fill[side](row), side);
+  };
+}
+
+/** The record in a row that an upsert returned. */
+export function recordOf<T>(table: Table, row: Row | undefined): T {
+  if (row === undefined) throw new TypeError(`an upsert into ${table.name} returned no row`);
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])) as T;
+}
+
 /** The table's columns in its own order, which is the order that `Query.columns` promises to the engine. */
 export function columnsOf(table: Table): Sql {
   return raw(table.columns.map(({ name }) => quote(name)).join(", "));
@@ -69,6 +87,25 @@ export function where(...conditions: readonly (Sql | null)[]): Sql {
 /** `"column" operator value`, or nothing where the filter was not given. */
 export function condition(column: string, operator: "=" | ">=" | "<=", value: string | number | null): Sql | null {
   return value === null ? null : sql`${raw(`${quote(column)} ${operator} `)}${value}`;
+}
+
+function columnsAsBytes(table: Table): Sql {
+  const expressions = table.columns.map(({ name, kind }) => {
+    const column = quote(name);
+    if (kind !== "text" && kind !== "json") return column;
+    return `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB) ELSE ${column} END AS ${column}`;
+  });
+  return raw(expressions.join(", "));
+}
+
+function plain(value: Value): Value {
+  return value instanceof Uint8Array ? decoder.decode(value) : value;
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function onSide(statement: PerSide, side: Side): Statement {
+  return typeof statement === "function" ? statement(side) : statement;
 }
 
 function bind(statement: Statement, values: readonly unknown[]): PerSide {
