@@ -9,6 +9,8 @@ export interface Column {
   readonly name: string;
   readonly kind: Kind;
   readonly notNull: boolean;
+  /** PostgreSQL's name of the type, for casts; absent where the table was written down and not discovered. */
+  readonly type?: string;
 }
 
 export interface ForeignKey {

@@ -15,7 +15,7 @@ const jsonKinds: ReadonlySet<Kind> = new Set(["text", "json", "integer", "bigint
 
 /**
  * One statement that returns the whole result as a JSON document, which is several times faster than the driver's row objects. A
- * document is no place for blobs and huge integers: where one comes up, the `exact` statement is asked instead.
+ * document is no place for huge integers, nor for blobs but as text: where one comes up, the `exact` statement is asked instead.
  */
 export interface Page {
   readonly json: string;
@@ -47,12 +47,15 @@ function build(columns: readonly Column[], sql: string, withState: boolean): Pag
   };
 }
 
-/** json_array prints a REAL with 15 digits only; 17 keep every bit. */
+/**
+ * json_array refuses a BLOB only if it does not look like JSONB: x'00' would pass as null. As text it is text; elsewhere x'ff', which
+ * is never JSONB, makes it refuse every BLOB. A REAL is printed with 15 digits only, where 17 keep every bit.
+ */
 function jsonColumn({ name, kind }: Column): string {
   const column = quote(name);
-  return kind === "real"
-    ? `CASE typeof(${column}) WHEN 'real' THEN json(printf('%!.17g',${column})) ELSE ${column} END`
-    : column;
+  if (kind === "text" || kind === "json") return `CAST(${column} AS TEXT)`;
+  if (kind !== "real") return `iif(${column}>=x'',x'ff',${column})`;
+  return `CASE typeof(${column}) WHEN 'real' THEN json(printf('%!.17g',${column})) WHEN 'blob' THEN x'ff' ELSE ${column} END`;
 }
 
 /** Text as bytes: text that is not UTF-8 would abort the process, and text with a NUL would be cut there. */
@@ -88,7 +91,7 @@ function rowOfList(columns: readonly Column[], list: readonly Value[]): Row | un
 
 function carries(kind: Kind, value: Value): boolean {
   if (typeof value === "number") return kind === "real" || Number.isSafeInteger(value);
-  return typeof value !== "object" || value === null;
+  return typeof value === "string" || value === null;
 }
 
 /** The rows of the exact statement. Throws VALUE_REFUSED for an integer beyond ±(2^53 - 1). */

@@ -89,8 +89,12 @@ export class Connections {
   }
 
   #connectWithin(pool: Pool, waitMs: number | undefined): Promise<PoolClient> {
+    const isPatient = waitMs === undefined || waitMs >= connectTimeoutMs || pool.idleCount > pool.waitingCount;
     const connecting = pool.connect();
-    if (waitMs === undefined || waitMs >= connectTimeoutMs || pool.idleCount > 0) return connecting;
+    return isPatient ? connecting : this.#within(connecting, waitMs);
+  }
+
+  #within(connecting: Promise<PoolClient>, waitMs: number): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         connecting.then(
@@ -110,21 +114,12 @@ export class Connections {
 
   async #createPool(): Promise<Pool> {
     const { default: pg } = await import("pg");
-    const { host, port, database, user, password, poolSize } = this.#config;
     const pool = new pg.Pool({
-      host,
-      port,
-      database,
-      user,
-      // A function keeps the driver from looking into PGPASSWORD and ~/.pgpass.
-      password: () => password ?? "",
-      sslnegotiation: "postgres",
-      max: poolSize,
+      max: this.#config.poolSize,
       idleTimeoutMillis: idleTimeoutMs,
       connectionTimeoutMillis: connectTimeoutMs,
       allowExitOnIdle: true,
-      keepAlive: true,
-      Client: plainClient(pg.Client, this.#tls),
+      Client: plainClient(pg.Client, () => clientConfig(this.#config, this.#tls.options)),
     });
     pool.on("error", () => this.#logger.debug({ event: "postgres.connection_lost", target: this.target }));
     pool.on("connect", (client) => this.#watch(client));
@@ -213,14 +208,31 @@ class TlsChoice {
   }
 }
 
+function clientConfig(
+  { host, port, database, user, password }: PostgresConfig,
+  ssl: false | ConnectionOptions,
+): ClientConfig {
+  return {
+    host,
+    port,
+    database,
+    user,
+    // A function keeps the driver from looking into PGPASSWORD and ~/.pgpass.
+    password: () => password ?? "",
+    ssl,
+    sslnegotiation: "postgres",
+    keepAlive: true,
+  };
+}
+
 /**
  * A client that sends no start-up parameters, whatever PGOPTIONS and PGAPPNAME say: PgBouncer refuses most. The encoding is one that
  * it follows, and without it a database in another encoding would garble text.
  */
-function plainClient(Base: typeof Client, tls: TlsChoice): typeof Client {
+function plainClient(Base: typeof Client, config: () => ClientConfig): new () => Client {
   return class extends Base {
-    constructor(config?: string | ClientConfig) {
-      super(typeof config === "object" ? { ...config, ssl: tls.options } : config);
+    constructor() {
+      super(config());
     }
 
     getStartupConf(): Record<string, string | undefined> {

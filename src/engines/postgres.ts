@@ -85,17 +85,23 @@ class PgEngine implements PostgresEngine {
   }
 
   /** The triggers refuse what touches a row. Where no row was touched, look at the state first, then send it again. */
-  async #writeOne(statement: Statement, { asPrimary }: WriteOptions): Promise<WriteResult> {
-    const query = engineQuery(statement, this.#types, this.#timeoutMs);
+  async #writeOne(
+    statement: Statement,
+    { asPrimary, timeoutMs = this.#timeoutMs }: WriteOptions,
+  ): Promise<WriteResult> {
+    const query = engineQuery(statement, this.#types, timeoutMs);
     const result = writeResult(await this.#send(query, "write"));
     if (!asPrimary || result.changes > 0) return result;
     await this.#requirePrimary();
     return writeResult(await this.#send(query, "write"));
   }
 
-  #writeAll(statements: readonly Statement[], { asPrimary }: WriteOptions): Promise<WriteResult[]> {
-    const begin = beginText("write", this.#timeoutMs);
-    return this.#transaction(asPrimary ? `${begin}; ${stateText}` : begin, this.#timeoutMs, async (session, begun) => {
+  #writeAll(
+    statements: readonly Statement[],
+    { asPrimary, timeoutMs = this.#timeoutMs }: WriteOptions,
+  ): Promise<WriteResult[]> {
+    const begin = beginText("write", timeoutMs);
+    return this.#transaction(asPrimary ? `${begin}; ${stateText}` : begin, timeoutMs, async (session, begun) => {
       if (asPrimary) this.#checkPrimary(begun.at(-1)?.rows[0]);
       const results: WriteResult[] = [];
       for (const statement of statements) results.push(await this.#writeIn(session, statement));

@@ -1,0 +1,65 @@
+import type { ExactValue, Side } from "../engines/engine.js";
+import { columnOf, quote, type Table } from "./table.js";
+
+/** One column's part of a key; null and bytes are only met in SQLite files, where a key column may hold anything. */
+export type KeyPart = string | bigint | null | Uint8Array;
+
+/**
+ * A row's key as one text, the same on both sides: the parts joined by commas, backslash and comma escaped by a backslash, `\N` for
+ * NULL and `\x…` for bytes. A key of one ordinary text is that text.
+ */
+export function encodeKey(parts: readonly ExactValue[]): string {
+  return parts.map(encodePart).join(",");
+}
+
+/** The parts of a key; integers as bigint where the table's column is one. */
+export function decodeKey(table: Table, key: string): KeyPart[] {
+  return splitKey(key).map((part, index) => decodePart(part, table, index));
+}
+
+/** The SQL expression that spells the key of a row called `row` (`NEW`, `OLD`, a table's alias) as `encodeKey` does. */
+export function keyExpression(side: Side, table: Table, row: string): string {
+  const spell = side === "sqlite" ? sqlitePart : postgresPart;
+  return table.key.map((column) => spell(`${row}.${quote(column)}`, columnOf(table, column).kind)).join(" || ',' || ");
+}
+
+function encodePart(value: ExactValue): string {
+  if (value === null) return "\\N";
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString("hex").toUpperCase()}`;
+  if (typeof value === "boolean") return value ? "1" : "0";
+  return String(value).replaceAll("\\", "\\\\").replaceAll(",", "\\,");
+}
+
+function splitKey(key: string): string[] {
+  const parts = [""];
+  for (const [token] of key.matchAll(/\\[\s\S]|[^\\]/gu)) {
+    if (token === ",") parts.push("");
+    else parts[parts.length - 1] += token;
+  }
+  return parts;
+}
+
+function decodePart(part: string, table: Table, index: number): KeyPart {
+  if (part === "\\N") return null;
+  if (part.startsWith("\\x")) return new Uint8Array(Buffer.from(part.slice(2), "hex"));
+  const text = part.replace(/\\([\s\S])/g, "$1");
+  return isInteger(table, index) && /^-?\d+$/.test(text) ? BigInt(text) : text;
+}
+
+function isInteger(table: Table, index: number): boolean {
+  const name = table.key[index];
+  const kind = name === undefined ? "text" : columnOf(table, name).kind;
+  return kind === "integer" || kind === "bigint" || kind === "boolean";
+}
+
+function sqlitePart(column: string): string {
+  const text = `replace(replace(${column}, '\\', '\\\\'), ',', '\\,')`;
+  return `CASE typeof(${column}) WHEN 'null' THEN '\\N' WHEN 'blob' THEN '\\x' || hex(${column}) ELSE ${text} END`;
+}
+
+function postgresPart(column: string, kind: string): string {
+  if (kind === "blob") return `'\\x' || upper(encode(${column}, 'hex'))`;
+  if (kind === "boolean") return `${column}::int::text`;
+  if (kind === "integer" || kind === "bigint") return `${column}::text`;
+  return `replace(replace(${column}::text, '\\', '\\\\'), ',', '\\,')`;
+}

@@ -1,0 +1,190 @@
+import type { ExactValue, Statement, Transaction } from "../engines/engine.js";
+import { chunks } from "./chunks.js";
+import type { SourceRow } from "./convert.js";
+import { decodeKey, keyExpression } from "./key.js";
+import type { Rows } from "./rows.js";
+import { columnOf, quote, type Table } from "./table.js";
+
+/** SQLite takes at most 32,766 parameters in a statement. */
+const mostParameters = 30_000;
+const keysInAPage = 5_000;
+
+/** Rows of the SQLite side. They are read as bytes of one JSON document: the driver aborts the process on text that is no UTF-8. */
+export const sqliteRows: Rows = {
+  async read(transaction, table, keys) {
+    const rows: SourceRow[] = [];
+    for (const part of chunks(keys, mostParameters / table.key.length)) {
+      const wanted = part.map((key) => decodeKey(table, key));
+      rows.push(...(await readPage(transaction, table, condition(table.key, wanted))));
+    }
+    return rows;
+  },
+
+  async holders(transaction, table, columns, values) {
+    const narrow = { ...table, columns: [...new Set([...columns, ...table.key])].map((name) => columnOf(table, name)) };
+    const rows: SourceRow[] = [];
+    for (const part of chunks(values, mostParameters / columns.length)) {
+      rows.push(...(await readPage(transaction, narrow, condition(columns, part))));
+    }
+    return rows.map((row) => ({ key: row.key, values: row.values.slice(0, columns.length) }));
+  },
+
+  async upsert(transaction, table, rows) {
+    for (const part of chunks(rows, mostParameters / table.columns.length)) {
+      await transaction.execute(statement(upsertText(table, part.length), part.flat()));
+    }
+  },
+
+  async remove(transaction, table, keys) {
+    for (const part of chunks(keys, mostParameters / table.key.length)) {
+      const { text, values } = condition(
+        table.key,
+        part.map((key) => decodeKey(table, key)),
+      );
+      await transaction.execute(statement(`DELETE FROM ${quote(table.name)} WHERE ${text}`, values));
+    }
+  },
+
+  async *keys(transaction, table) {
+    for await (const { text, values } of windows(transaction, table)) {
+      const key = keyExpression("sqlite", table, "t");
+      const sql = `SELECT CAST(json_group_array(${key}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${text}`;
+      yield documentOf<string>(await transaction.query(statement(sql, values)));
+    }
+  },
+};
+
+interface Condition {
+  readonly text: string;
+  readonly values: readonly ExactValue[];
+}
+
+/**
+ * Conditions that cut a table into parts of some thousand rows, so that work on a whole table gives the event loop its turns.
+ * A table WITHOUT ROWID is one part.
+ */
+export async function* windows(transaction: Transaction, table: Table): AsyncIterable<Condition> {
+  if (await lacksRowid(transaction, table)) {
+    yield { text: "TRUE", values: [] };
+    return;
+  }
+  let after: ExactValue = -(2n ** 63n);
+  for (;;) {
+    const sql = `SELECT _rowid_ AS last FROM ${quote(table.name)} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1 OFFSET ${keysInAPage}`;
+    const last: ExactValue | undefined = (await transaction.query(statement(sql, [after])))[0]?.last;
+    if (last === undefined) break;
+    yield { text: "_rowid_ > ? AND _rowid_ <= ?", values: [after, last] };
+    after = last;
+  }
+  yield { text: "_rowid_ > ?", values: [after] };
+}
+
+async function lacksRowid(transaction: Transaction, table: Table): Promise<boolean> {
+  const sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?";
+  return (await transaction.query(statement(sql, [table.name])))[0]?.wr === 1n;
+}
+
+function statement(sql: string, values: readonly ExactValue[]): Statement {
+  return { sql, text: sql, values };
+}
+
+function condition(columns: readonly string[], tuples: readonly (readonly ExactValue[])[]): Condition {
+  const [only] = columns;
+  const values = tuples.flat();
+  if (columns.length === 1 && only !== undefined)
+    return { text: `${quote(only)} IN (${marks(tuples.length)})`, values };
+  const rows = Array.from(tuples, () => `(${marks(columns.length)})`).join(", ");
+  return { text: `(${columns.map(quote).join(", ")}) IN (VALUES ${rows})`, values };
+}
+
+function marks(count: number): string {
+  return Array.from({ length: count }, () => "?").join(", ");
+}
+
+function upsertText(table: Table, rows: number): string {
+  const names = table.columns.map(({ name }) => quote(name));
+  const others = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quote(name));
+  const change =
+    others.length === 0 ? "NOTHING" : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")}`;
+  const values = Array.from({ length: rows }, () => `(${marks(names.length)})`).join(", ");
+  return `INSERT INTO ${quote(table.name)} (${names.join(", ")}) VALUES ${values}
+    ON CONFLICT (${table.key.map(quote).join(", ")}) DO ${change}`;
+}
+
+/** What a value looks like in the JSON document: text, integers and NULL as themselves, all else as an array with a tag. */
+function readable(column: string): string {
+  const safe = `${column} BETWEEN -9007199254740991 AND 9007199254740991`;
+  return `CASE typeof(${column}) WHEN 'real' THEN json_array('r', printf('%!.17g', ${column})) WHEN 'blob' THEN json_array('b', hex(${column}))
+    WHEN 'integer' THEN CASE WHEN ${safe} THEN ${column} ELSE json_array('i', CAST(${column} AS TEXT)) END ELSE ${column} END`;
+}
+
+/** The same with text as hexadecimal bytes, for rows in which some text is no UTF-8. */
+function readableBytes(column: string): string {
+  const bytes = `json_array('t', hex(CAST(${column} AS BLOB)))`;
+  return `CASE typeof(${column}) WHEN 'text' THEN ${bytes} ELSE ${readable(column)} END`;
+}
+
+type Cell = string | number | null | readonly ["r" | "b" | "i" | "t", string];
+
+async function readPage(transaction: Transaction, table: Table, where: Condition): Promise<SourceRow[]> {
+  const cells = await tryPage(transaction, table, where, readable);
+  const rows = cells ?? (await tryPage(transaction, table, where, readableBytes)) ?? [];
+  return rows.map((row) => sourceRow(table, row));
+}
+
+/** null where the document is no UTF-8. */
+async function tryPage(
+  transaction: Transaction,
+  table: Table,
+  where: Condition,
+  spell: (column: string) => string,
+): Promise<Cell[][] | null> {
+  const key = spell(`(${keyExpression("sqlite", table, "t")})`);
+  const columns = table.columns.map(({ name }) => spell(`t.${quote(name)}`));
+  const sql = `SELECT CAST(json_group_array(json_array(${[key, ...columns].join(", ")})) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
+  const result = await transaction.query(statement(sql, where.values));
+  try {
+    return documentOf<Cell[]>(result);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): T[] {
+  const page = rows[0]?.page;
+  return page instanceof Uint8Array ? (JSON.parse(strict.decode(page)) as T[]) : [];
+}
+
+function sourceRow(table: Table, [key, ...cells]: readonly Cell[]): SourceRow {
+  const repaired = new Set<string>();
+  const values = cells.map((cell, index) => {
+    const value = exactValue(cell ?? null);
+    if (Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, cell[1])) {
+      repaired.add(table.columns[index]?.name ?? "");
+    }
+    return value;
+  });
+  return { key: String(exactValue(key ?? null)), values, repaired };
+}
+
+function sameBytes(text: string, hex: string): boolean {
+  return Buffer.from(text).toString("hex").toUpperCase() === hex;
+}
+
+function exactValue(cell: Cell): ExactValue {
+  if (!Array.isArray(cell)) return cell as string | number | null;
+  const [tag, text] = cell as readonly ["r" | "b" | "i" | "t", string];
+  if (tag === "i") return BigInt(text);
+  if (tag === "r") return realOf(text);
+  const bytes = Buffer.from(text, "hex");
+  return tag === "t" ? lenient.decode(bytes) : new Uint8Array(bytes);
+}
+
+function realOf(text: string): number {
+  if (text === "Inf") return Number.POSITIVE_INFINITY;
+  return text === "-Inf" ? Number.NEGATIVE_INFINITY : Number(text);
+}

@@ -1,0 +1,150 @@
+import type { Sql } from "sql-template-tag";
+import { type Config, readConfig } from "./config.js";
+import type { Row, WriteResult } from "./engines/engine.js";
+import { DualDbError, hasCode } from "./errors.js";
+import { type Logger, silentLogger } from "./logger.js";
+import { type Internals, type Opened, open } from "./open.js";
+import { deferredServices, type Services } from "./services/deferred.js";
+import { createDocumentService, type DocumentService } from "./services/documents.js";
+import { type AnalyzeMessage, createMessageService, type MessageService } from "./services/messages.js";
+import { createUserProfileService, type UserProfileService } from "./services/profiles.js";
+import { type AnalyzeQuery, createQueryService, type QueryService } from "./services/queries.js";
+import { type DrainResult, drain, type Status, statusOf } from "./status.js";
+
+export interface DatabaseOptions {
+  /** The variables to read when the database opens; `process.env` by default. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Anything with pino's four methods. Without one the package is silent, unless LOG_LEVEL is set. */
+  readonly logger?: Logger;
+  /** Called once per `saveHumanMessage`, before the row is saved. */
+  readonly analyzeMessage?: AnalyzeMessage;
+  /** Called once per `saveQuery`, before the row is saved. */
+  readonly analyzeQuery?: AnalyzeQuery;
+}
+
+/** One database for the application, whichever of the two it is on. */
+export interface Database {
+  readonly messageService: MessageService;
+  readonly queryService: QueryService;
+  readonly documentService: DocumentService;
+  readonly userProfileService: UserProfileService;
+  /**
+   * Connects, migrates the SQLite side, and makes the side primary that the flags ask for. The first call of anything does it too; one
+   * that failed is tried again by the next call.
+   * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FLIP_REFUSED, FINALIZED
+   */
+  open(): Promise<void>;
+  /** Rows of a SELECT that both sides understand, from the side that answers reads. */
+  read(statement: Sql): Promise<Row[]>;
+  /** Statements that both sides understand, in one transaction on the primary. */
+  write(...statements: readonly Sql[]): Promise<WriteResult[]>;
+  status(): Promise<Status>;
+  /** Mirrors until the other side is owed nothing that it takes, or for `timeoutMs` milliseconds (10,000). */
+  drain(options?: { readonly timeoutMs?: number }): Promise<DrainResult>;
+  /** Drains for up to 2 s if the shadow is on, and closes both sides. What is left is durable. Can be called twice. */
+  close(): Promise<void>;
+}
+
+/** A database that opens at its first call. Nothing is read, connected or started before that. */
+export function createDatabase(options: DatabaseOptions = {}): Database {
+  return new DualDatabase(options, { clock: Date.now, reached: () => undefined });
+}
+
+const drainMs = 10_000;
+const drainAtCloseMs = 2_000;
+
+/** The class behind `createDatabase`; `internals` are for the tests of this package. */
+export class DualDatabase implements Database {
+  readonly #options: DatabaseOptions;
+  readonly #internals: Internals;
+  #opening: Promise<Opened & Services> | null = null;
+  #closing: Promise<void> | null = null;
+
+  readonly #services = deferredServices(() => this.#opened());
+  readonly messageService = this.#services.messageService;
+  readonly queryService = this.#services.queryService;
+  readonly documentService = this.#services.documentService;
+  readonly userProfileService = this.#services.userProfileService;
+
+  constructor(options: DatabaseOptions, internals: Internals) {
+    this.#options = options;
+    this.#internals = internals;
+  }
+
+  async open(): Promise<void> {
+    await this.#opened();
+  }
+
+  async read(statement: Sql): Promise<Row[]> {
+    return (await this.#opened()).adapter.read({ statement });
+  }
+
+  async write(...statements: readonly Sql[]): Promise<WriteResult[]> {
+    return (await this.#opened()).adapter.write(statements);
+  }
+
+  async status(): Promise<Status> {
+    return statusOf(await this.#opened());
+  }
+
+  async drain({ timeoutMs = drainMs }: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
+    return drain(await this.#opened(), timeoutMs);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #opened(): Promise<Opened & Services> {
+    if (this.#closing !== null) return Promise.reject(closed());
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = null;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Opened & Services> {
+    const config = readConfig(this.#options.env ?? process.env);
+    const logger = this.#options.logger ?? (await defaultLogger(config));
+    const opened = await open(config, logger, this.#internals);
+    return { ...opened, ...this.#realServices(opened, logger) };
+  }
+
+  #realServices({ adapter, config }: Opened, logger: Logger): Services {
+    const parts = { adapter, logger, clock: this.#internals.clock };
+    const { analysisTimeoutMs } = config;
+    return {
+      messageService: createMessageService({ ...parts, analyze: this.#options.analyzeMessage, analysisTimeoutMs }),
+      queryService: createQueryService({ ...parts, analyze: this.#options.analyzeQuery, analysisTimeoutMs }),
+      documentService: createDocumentService(parts),
+      userProfileService: createUserProfileService(parts),
+    };
+  }
+
+  async #close(): Promise<void> {
+    const opened = await this.#opening?.catch(() => null);
+    if (opened === null || opened === undefined) return;
+    if (opened.adapter.route.shadow !== null) await drain(opened, drainAtCloseMs).catch(ignoreUnavailable);
+    await opened.relay?.stop();
+    const postgres = await opened.postgresOpened();
+    await Promise.all([opened.sqlite?.close(), postgres?.close()]);
+  }
+}
+
+/** What is owed stays in the journal: a side that cannot be reached is no reason to fail while closing. */
+function ignoreUnavailable(error: unknown): void {
+  if (!hasCode(error, "DATABASE_UNAVAILABLE", "DATABASE_BUSY", "OUTCOME_UNKNOWN")) throw error;
+}
+
+async function defaultLogger({ logLevel }: Config): Promise<Logger> {
+  if (logLevel === null) return silentLogger;
+  const { pino } = await import("pino");
+  const logger: Logger = pino({ name: "dualdb", level: logLevel });
+  return logger;
+}
+
+function closed(): DualDbError {
+  return new DualDbError("DATABASE_CLOSED", "The database has been closed: create another one with createDatabase().");
+}

@@ -1,0 +1,307 @@
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import sql from "sql-template-tag";
+import { RoutedAdapter } from "./adapter.js";
+import { type Config, postgresVariables, targetName } from "./config.js";
+import type { Engine, Side } from "./engines/engine.js";
+import { DualDbError, errorFields, hasCode } from "./errors.js";
+import type { Logger } from "./logger.js";
+import { migrate, requireSchema } from "./schema/migrations.js";
+import { Fence } from "./shadow/fence.js";
+import type { FaultPoint } from "./shadow/mirror.js";
+import { Partner } from "./shadow/partner.js";
+import { Primary } from "./shadow/primary.js";
+import { Relay } from "./shadow/relay.js";
+import {
+  moveSqliteState,
+  type PostgresState,
+  readPostgresState,
+  readSqliteState,
+  type SqliteState,
+  stateOf,
+} from "./shadow/state.js";
+
+/** How the package is observed and disturbed in its own tests. */
+export interface Internals {
+  readonly clock: () => number;
+  readonly reached: (point: FaultPoint) => Promise<void> | void;
+}
+
+/** Everything that stands while a database is open. */
+export interface Opened {
+  readonly config: Config;
+  readonly adapter: RoutedAdapter;
+  readonly primary: Primary;
+  readonly sqlite: Engine | null;
+  /** Opens PostgreSQL's engine if that has not happened. */
+  readonly postgres: () => Promise<Engine>;
+  /** Whether PostgreSQL's engine has been opened. */
+  readonly postgresOpened: () => Promise<Engine> | null;
+  readonly partner: Partner | null;
+  readonly relay: Relay | null;
+}
+
+const engageWithinMs = 2_000;
+const stateTimeoutMs = 5_000;
+const passTimeoutMs = 10_000;
+
+/** Opens both sides as far as the flags and the states ask for it, and brings the wanted side to be primary. */
+export async function open(config: Config, logger: Logger, internals: Internals): Promise<Opened> {
+  const opening = new Opening(config, logger, internals);
+  try {
+    return await opening.run();
+  } catch (error) {
+    await opening.abandon();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #internals: Internals;
+  #sqlite: Engine | null = null;
+  #postgres: Promise<Engine> | null = null;
+
+  constructor(config: Config, logger: Logger, internals: Internals) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#internals = internals;
+  }
+
+  async run(): Promise<Opened> {
+    this.#sqlite = await this.#openSqlite();
+    if (this.#sqlite === null) return this.#opened("postgres", null, null);
+    const state = await this.#migrated(this.#sqlite);
+    const partner = this.#config.postgres === null ? null : this.#partner(this.#sqlite);
+    const side = await this.#choose(this.#sqlite, state, partner);
+    return this.#opened(side, partner, this.#relay(partner, state));
+  }
+
+  async abandon(): Promise<void> {
+    const postgres = await this.#postgres?.catch(() => null);
+    await Promise.all([this.#sqlite?.close(), postgres?.close()]);
+  }
+
+  /** null: SQLite cannot be opened, and PostgreSQL's own state says that it is primary, as the flags want it. */
+  async #openSqlite(): Promise<Engine | null> {
+    const { file } = this.#config.sqlite;
+    if (file !== null && !existsSync(file)) {
+      if ((await this.#partnerOfNewFile()) === "postgres") return null;
+    }
+    const { openLibsql } = await import("./engines/libsql.js");
+    try {
+      const engine = await openLibsql({ config: this.#config.sqlite, logger: this.#logger });
+      if (file === null || existsSync(file)) await this.#assertNotEmptied(engine);
+      return engine;
+    } catch (error) {
+      if (!hasCode(error, "DATABASE_UNAVAILABLE", "DATABASE_UNUSABLE", "ACCESS_DENIED")) throw error;
+      if (!(await this.#postgresIsPrimary())) throw error;
+      this.#logger.error(
+        { event: "sqlite-unavailable", ...errorFields(error) },
+        "SQLite cannot be opened; PostgreSQL is primary and goes on",
+      );
+      return null;
+    }
+  }
+
+  async #assertNotEmptied(engine: Engine): Promise<void> {
+    const [row] = await engine.read(sql`SELECT COUNT(*) AS tables FROM sqlite_master WHERE type = 'table'`);
+    if (row?.tables === 0 && this.#config.sqlite.file === null) await this.#partnerOfNewFile();
+  }
+
+  /** A new SQLite database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten. */
+  async #partnerOfNewFile(): Promise<Side | null> {
+    if (this.#config.postgres === null) return null;
+    const state = await this.#postgresState();
+    if (state === null || state.pairId === null) return null;
+    if (this.#config.flags.primary && state.primary === "postgres") {
+      this.#logger.error(
+        { event: "sqlite-missing", database: targetName(this.#config.sqlite) },
+        "the SQLite database is gone; PostgreSQL is primary and goes on",
+      );
+      return "postgres";
+    }
+    const name = targetName(this.#config.sqlite);
+    throw new DualDbError(
+      "PAIR_MISMATCH",
+      `There is no SQLite database at ${name}, but this PostgreSQL database has one as its partner. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or restore the file.`,
+    );
+  }
+
+  async #postgresIsPrimary(): Promise<boolean> {
+    if (!this.#config.flags.primary) return false;
+    return (await this.#postgresState())?.primary === "postgres";
+  }
+
+  /** null where PostgreSQL has no tables of ours yet. */
+  async #postgresState(): Promise<PostgresState | null> {
+    const engine = await this.#openPostgres();
+    try {
+      return await engine.transaction({ mode: "read", timeoutMs: stateTimeoutMs }, readPostgresState);
+    } catch (error) {
+      if (hasCode(error, "SCHEMA_MISSING")) return null;
+      throw error;
+    }
+  }
+
+  async #migrated(sqlite: Engine): Promise<SqliteState> {
+    const before = await this.#stateIfThere(sqlite);
+    if (before?.primary === "postgres") return before;
+    await migrate({
+      engine: sqlite,
+      timeoutMs: this.#config.migrationTimeoutMs,
+      logger: this.#logger,
+      allowUnknown: true,
+    });
+    return stateOf(sqlite);
+  }
+
+  async #stateIfThere(sqlite: Engine): Promise<SqliteState | null> {
+    try {
+      return await stateOf(sqlite);
+    } catch (error) {
+      if (hasCode(error, "SCHEMA_MISSING")) return null;
+      throw error;
+    }
+  }
+
+  /** Which side is primary from here on. */
+  async #choose(sqlite: Engine, state: SqliteState, partner: Partner | null): Promise<Side> {
+    const { flags } = this.#config;
+    if (!flags.primary && state.primary === "sqlite") {
+      if (partner !== null && (flags.read || flags.shadow || state.forced)) await this.#engageSoon(partner);
+      return "sqlite";
+    }
+    if (partner === null) throw noPartner();
+    if (flags.primary) await this.#flip(partner, "postgres");
+    else await this.#rollBack(sqlite, partner);
+    return flags.primary ? "postgres" : "sqlite";
+  }
+
+  /** SQLite goes on without PostgreSQL; only a partner that is the wrong one stops everything. */
+  async #engageSoon(partner: Partner): Promise<void> {
+    const engaged = partner.engage().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    const error = await Promise.race([engaged, sleep(engageWithinMs, null, { ref: false })]);
+    if (hasCode(error, "PAIR_MISMATCH", "FINALIZED")) throw error;
+  }
+
+  async #flip(partner: Partner, wanted: Side): Promise<void> {
+    const deadline = this.#internals.clock() + this.#config.flipTimeoutMs;
+    const { flip } = await partner.engage();
+    await flip.to(wanted, deadline);
+  }
+
+  /** Rolling back has to work while PostgreSQL is down: then SQLite goes on by itself, and what it lacks comes in later. */
+  async #rollBack(sqlite: Engine, partner: Partner): Promise<void> {
+    try {
+      await this.#flip(partner, "sqlite");
+    } catch (error) {
+      if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;
+      await this.#force(sqlite, error);
+    }
+  }
+
+  async #force(sqlite: Engine, reason: DualDbError): Promise<void> {
+    await sqlite.transaction({ mode: "write" }, async (transaction) => {
+      const state = await readSqliteState(transaction);
+      if (state.primary === "postgres")
+        await moveSqliteState(transaction, state, { primary: "sqlite", forced: true }, this.#internals.clock());
+    });
+    this.#logger.error(
+      { event: "forced-roll-back", ...errorFields(reason) },
+      "rolled back to SQLite while PostgreSQL cannot be reached; what was written there comes in when it is back",
+    );
+  }
+
+  #partner(sqlite: Engine): Partner {
+    const logger = this.#logger;
+    return new Partner({
+      sqlite,
+      postgres: () => this.#openPostgres(),
+      requireSchema,
+      clock: this.#internals.clock,
+      timeoutMs: passTimeoutMs,
+      events: {
+        step: (step) => logger.info({ event: "flip-step", step }, "flip"),
+        conflicts: (rows) =>
+          logger.warn(
+            { event: "conflicts", count: rows.length, rows },
+            "written on both sides: SQLite's version stays",
+          ),
+      },
+      logger,
+      reached: this.#internals.reached,
+    });
+  }
+
+  #relay(partner: Partner | null, state: SqliteState): Relay | null {
+    const { flags, flipTimeoutMs } = this.#config;
+    if (
+      partner === null ||
+      !(flags.primary || flags.read || flags.shadow || state.forced || state.primary === "postgres")
+    )
+      return null;
+    return new Relay({
+      partner,
+      logger: this.#logger,
+      clock: this.#internals.clock,
+      flipTimeoutMs,
+      shadow: flags.shadow,
+    });
+  }
+
+  #opened(side: Side, partner: Partner | null, relay: Relay | null): Opened {
+    const sqlite = this.#sqlite;
+    const postgres = () => this.#openPostgres();
+    const { clock } = this.#internals;
+    const { flags, flipTimeoutMs, readFenceMs } = this.#config;
+    const primary = new Primary(side, { sqlite, postgres, partner, logger: this.#logger, clock, flipTimeoutMs });
+    const fence = sqlite === null ? null : new Fence(sqlite);
+    const adapter = new RoutedAdapter({
+      flags,
+      sqlite,
+      postgres,
+      primary,
+      fence,
+      relay,
+      logger: this.#logger,
+      clock,
+      readFenceMs,
+      flipTimeoutMs,
+    });
+    relay?.start();
+    return {
+      config: this.#config,
+      adapter,
+      primary,
+      sqlite,
+      postgres,
+      postgresOpened: () => this.#postgres,
+      partner,
+      relay,
+    };
+  }
+
+  #openPostgres(): Promise<Engine> {
+    this.#postgres ??= this.#importPostgres();
+    return this.#postgres;
+  }
+
+  async #importPostgres(): Promise<Engine> {
+    const { postgres: config } = this.#config;
+    if (config === null) throw noPartner();
+    const { openPostgres } = await import("./engines/postgres.js");
+    return openPostgres({ config, logger: this.#logger });
+  }
+}
+
+function noPartner(): DualDbError {
+  return new DualDbError(
+    "CONFIG_INVALID",
+    `PostgreSQL is primary, but no variable names it: set ${postgresVariables}, so that what was written there can be read and brought back.`,
+  );
+}

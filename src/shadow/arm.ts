@@ -1,0 +1,190 @@
+import { randomUUID } from "node:crypto";
+import sql, { raw } from "sql-template-tag";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
+import { keyExpression } from "../data/key.js";
+import { rowsOf } from "../data/rows.js";
+import { windows } from "../data/sqlite-rows.js";
+import { quote, type Table } from "../data/table.js";
+import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+import { Journal } from "./journal.js";
+import { lockPostgresState, type PairState, readSqliteState } from "./state.js";
+import { postgresTriggers, sqliteTriggers } from "./triggers.js";
+
+/** Both databases belong together, every table they share has its triggers, and every row from before is owed. */
+export interface Armed {
+  readonly pairing: Pairing;
+  /** Tables that were armed now; empty when everything was in place. */
+  readonly armed: readonly string[];
+  /** Tables that have to be armed again, but not while a flip is under way. */
+  readonly unarmed: readonly string[];
+}
+
+/**
+ * Makes a pair of two databases, once: triggers on every shared table, and every existing key of both sides in the primary's journal, so
+ * that rows from before are simply owed. A table whose triggers are not all there is armed again.
+ * @throws PAIR_MISMATCH when one of them belongs to another database.
+ * @throws SCHEMA_MISSING when one side lacks a column that the other has.
+ */
+export async function arm(sqlite: Engine, postgres: Engine, clock: () => number, timeoutMs: number): Promise<Armed> {
+  return postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
+    const state = await lockPostgresState(transaction);
+    const schema = await currentSchema(transaction);
+    const found = await sqlite.transaction({ mode: "read" }, async (reader) => ({
+      state: await readSqliteState(reader),
+      tables: await discoverSqlite(reader),
+      triggers: await sqliteTriggerNames(reader),
+    }));
+    const states = { sqlite: found.state, postgres: state };
+    assertPartners(states);
+    const pairing = pairTables(found.tables, await discoverPostgres(transaction));
+    assertComplete(pairing);
+    const there = await postgresTriggerNames(transaction);
+    const isNew = state.pairId === null || found.state.pairId === null;
+    const tables = pairing.tables.filter((table) => isNew || !isArmed(schema, table, found.triggers, there));
+    const names = tables.map(({ name }) => name);
+    if (!isNew && !isSettled(states)) return { pairing, armed: [], unarmed: names };
+    if (tables.length > 0 || isNew) await new Arming(sqlite, transaction, schema, clock).run(tables, states);
+    return { pairing, armed: names, unarmed: [] };
+  });
+}
+
+class Arming {
+  readonly #sqlite: Engine;
+  readonly #postgres: Transaction;
+  readonly #schema: string;
+  readonly #clock: () => number;
+  readonly #journals = { sqlite: new Journal("sqlite"), postgres: new Journal("postgres") };
+
+  constructor(sqlite: Engine, postgres: Transaction, schema: string, clock: () => number) {
+    this.#sqlite = sqlite;
+    this.#postgres = postgres;
+    this.#schema = schema;
+    this.#clock = clock;
+  }
+
+  /** SQLite commits first: a crash in between leaves a pair that is armed again, never a PostgreSQL with a partner that knows nothing. */
+  async run(tables: readonly Table[], states: PairState): Promise<void> {
+    const pairId = states.sqlite.pairId ?? states.postgres.pairId ?? randomUUID();
+    for (const table of tables) {
+      for (const statement of postgresTriggers(this.#schema, table).create) await this.#postgres.script(statement);
+    }
+    await this.#postgres.execute(sql`UPDATE dualdb_state SET pair_id = ${pairId} WHERE id = 1`);
+    const primary =
+      states.postgres.primary === "postgres" && states.sqlite.primary === "postgres" ? "postgres" : "sqlite";
+    const others = primary === "sqlite" ? await this.#postgresKeys(tables) : new Map<string, string[]>();
+    await this.#sqlite.transaction({ mode: "write" }, (transaction) =>
+      this.#armSqlite(transaction, tables, primary, pairId, others),
+    );
+    if (primary === "postgres") await this.#enterPostgres(tables);
+  }
+
+  async #armSqlite(
+    transaction: Transaction,
+    tables: readonly Table[],
+    primary: Side,
+    pairId: string,
+    others: ReadonlyMap<string, readonly string[]>,
+  ): Promise<void> {
+    for (const table of tables) {
+      const { drop, create } = sqliteTriggers(table);
+      for (const statement of [...drop, ...create]) await transaction.execute(sql`${raw(statement)}`);
+      if (primary === "sqlite") await this.#enterSqlite(transaction, table, others.get(table.name) ?? []);
+    }
+    await transaction.execute(sql`UPDATE dualdb_state SET pair_id = ${pairId} WHERE id = 1`);
+  }
+
+  async #enterSqlite(transaction: Transaction, table: Table, others: readonly string[]): Promise<void> {
+    await this.#journals.sqlite.enter(transaction, table.name, others, this.#clock());
+    await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
+    const key = keyExpression("sqlite", table, "t");
+    for await (const { text, values } of windows(transaction, table)) {
+      const statement = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
+        SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text}
+        ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
+      await transaction.execute({ sql: statement, text: statement, values: [table.name, this.#clock(), ...values] });
+    }
+  }
+
+  async #postgresKeys(tables: readonly Table[]): Promise<Map<string, string[]>> {
+    const keys = new Map<string, string[]>();
+    for (const table of tables) keys.set(table.name, await collect(rowsOf("postgres").keys(this.#postgres, table)));
+    return keys;
+  }
+
+  async #enterPostgres(tables: readonly Table[]): Promise<void> {
+    const rows = rowsOf("sqlite");
+    for (const table of tables) {
+      const key = keyExpression("postgres", table, "t");
+      await this.#postgres.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
+        SELECT ${table.name}::text, ${raw(key)}, nextval('dualdb_version'), ${this.#clock()}::bigint FROM ${raw(quote(table.name))} AS t
+        ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`);
+      const others = await this.#sqlite.transaction({ mode: "read" }, (reader) => collect(rows.keys(reader, table)));
+      await this.#journals.postgres.enter(this.#postgres, table.name, others, this.#clock());
+    }
+  }
+}
+
+async function collect(pages: AsyncIterable<string[]>): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const page of pages) for (const key of page) keys.push(key);
+  return keys;
+}
+
+async function currentSchema(transaction: Transaction): Promise<string> {
+  const [row] = await transaction.query(sql`SELECT current_schema() AS schema`);
+  return String(row?.schema);
+}
+
+async function sqliteTriggerNames(transaction: Transaction): Promise<Set<string>> {
+  const rows = await transaction.query(sql`SELECT name FROM sqlite_master WHERE type = 'trigger'`);
+  return new Set(rows.map(({ name }) => String(name)));
+}
+
+/** Names as `table.trigger`; a trigger that somebody disabled does not count. */
+async function postgresTriggerNames(transaction: Transaction): Promise<Set<string>> {
+  const rows =
+    await transaction.query(sql`SELECT c.relname || '.' || t.tgname AS name FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')`);
+  return new Set(rows.map(({ name }) => String(name)));
+}
+
+function isArmed(schema: string, table: Table, sqlite: ReadonlySet<string>, postgres: ReadonlySet<string>): boolean {
+  const here = sqliteTriggers(table).names.every((name) => sqlite.has(name));
+  return here && postgresTriggers(schema, table).names.every((name) => postgres.has(`${table.name}.${name}`));
+}
+
+/** Half-way through a flip, rows that one side has not got yet would be taken for its present ones. */
+function isSettled({ sqlite, postgres }: PairState): boolean {
+  return sqlite.primary === postgres.primary && !sqlite.forced;
+}
+
+function assertPartners({ sqlite, postgres }: PairState): void {
+  if (postgres.finalized) {
+    throw new DualDbError(
+      "FINALIZED",
+      "This PostgreSQL database was finalized: SQLite is no longer part of it. Unset the SQLite variables.",
+    );
+  }
+  const strangers = postgres.pairId !== null && sqlite.pairId !== postgres.pairId;
+  const lost = postgres.pairId === null && sqlite.pairId !== null && sqlite.primary === "postgres";
+  if (strangers || lost) throw pairMismatch(lost);
+}
+
+export function pairMismatch(lost = false): DualDbError {
+  const message = lost
+    ? "The SQLite database says that PostgreSQL is primary, but this PostgreSQL database has never been its partner. Point DATABASE_URL to the right one."
+    : "This PostgreSQL database is the partner of another SQLite database. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, and DATABASE_URL.";
+  return new DualDbError("PAIR_MISMATCH", message);
+}
+
+function assertComplete({ missing }: Pairing): void {
+  const [first] = missing;
+  if (first === undefined) return;
+  const side = first.side === "postgres" ? "PostgreSQL" : "SQLite";
+  throw new DualDbError(
+    "SCHEMA_MISSING",
+    `${side} has no column ${first.column} in table ${first.table}, which the other side has. Add it, or run "dualdb migrate".`,
+    { side: first.side, table: first.table, column: first.column, details: { missing } },
+  );
+}

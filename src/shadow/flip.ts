@@ -1,0 +1,225 @@
+import sql, { raw } from "sql-template-tag";
+import { quote } from "../data/table.js";
+import type { Side } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+import { Journal, type Refusal } from "./journal.js";
+import { type Mirror, overtaken, type Pair } from "./mirror.js";
+import { type Conflict, Recovery } from "./recovery.js";
+import {
+  bumpCas,
+  lockPostgresState,
+  movePostgresState,
+  moveSqliteState,
+  type PairState,
+  readPostgresState,
+  readSqliteState,
+  type SqliteChange,
+} from "./state.js";
+
+/** What the pair of states needs next. Each step holds the lock and leaves a pair of this table behind. */
+export type Step =
+  | "settled"
+  /** A forced roll-back has left writes in PostgreSQL: bring them into SQLite, then `forced := 0`. */
+  | "recover"
+  /** Left by a forced roll-back: PostgreSQL := sqlite. */
+  | "close-postgres"
+  /** Mirror until little is owed, then SQLite := postgres: from here nobody writes. */
+  | "leave-sqlite"
+  /** Mirror until SQLite owes nothing, then PostgreSQL := postgres. */
+  | "enter-postgres"
+  /** Mirror back until little is owed, then PostgreSQL := sqlite: from here nobody writes. */
+  | "leave-postgres"
+  /** Mirror back until PostgreSQL owes nothing, then SQLite := sqlite. */
+  | "enter-sqlite";
+
+/** The table of states: pair and wish → step. */
+export function nextStep(
+  { sqlite, postgres }: { sqlite: SqliteChange; postgres: { primary: Side } },
+  wanted: Side,
+): Step {
+  if (sqlite.primary === "sqlite" && postgres.primary === "postgres") return "close-postgres";
+  if (sqlite.primary === "sqlite" && sqlite.forced) return "recover";
+  if (sqlite.primary === "sqlite") return wanted === "sqlite" ? "settled" : "leave-sqlite";
+  if (postgres.primary === "postgres") return wanted === "postgres" ? "settled" : "leave-postgres";
+  return wanted === "postgres" ? "enter-postgres" : "enter-sqlite";
+}
+
+/** Fewer owed rows than this are carried while nobody writes. */
+const little = 100;
+
+export interface FlipEvents {
+  conflicts(found: readonly Conflict[]): void;
+  step(step: Step): void;
+}
+
+/** Moves the pair of states, one step of the table at a time. */
+export class Flip {
+  readonly #pair: Pair;
+  readonly #mirror: Mirror;
+  readonly #recovery: Recovery;
+  readonly #clock: () => number;
+  readonly #events: FlipEvents;
+  readonly #journals = { sqlite: new Journal("sqlite"), postgres: new Journal("postgres") };
+
+  constructor(pair: Pair, mirror: Mirror, clock: () => number, events: FlipEvents) {
+    this.#pair = pair;
+    this.#mirror = mirror;
+    this.#recovery = new Recovery(pair, clock);
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** Both states as they are now, not locked. */
+  async states(): Promise<PairState> {
+    const { sqlite, postgres, timeoutMs } = this.#pair;
+    return {
+      sqlite: await sqlite.transaction({ mode: "read" }, readSqliteState),
+      postgres: await postgres.transaction({ mode: "read", timeoutMs }, readPostgresState),
+    };
+  }
+
+  /**
+   * Works the table off until the wanted side is primary on both.
+   * @throws FLIP_REFUSED with the findings when a row cannot be carried or the deadline passes; the former primary goes on.
+   */
+  async to(wanted: Side, deadline: number): Promise<void> {
+    for (;;) {
+      const step = nextStep(await this.states(), wanted);
+      if (step === "settled") return;
+      const refused = this.#clock() > deadline ? [] : await this.perform(step, deadline);
+      if (refused !== null) await this.#giveUp(step, wanted, refused);
+    }
+  }
+
+  /** One step. Returns why it cannot be done, else null; another process may have done it meanwhile. */
+  async perform(step: Step, deadline: number): Promise<readonly Refusal[] | null> {
+    this.#events.step(step);
+    try {
+      return await this.#steps[step](deadline);
+    } catch (error) {
+      if (error instanceof DualDbError && error.code === "NOT_PRIMARY") return null;
+      throw error;
+    }
+  }
+
+  readonly #steps: Record<Step, (deadline: number) => Promise<readonly Refusal[] | null>> = {
+    settled: async () => null,
+    recover: async (deadline) => this.#recover(deadline),
+    "close-postgres": async () => this.#closePostgres(),
+    "leave-sqlite": async (deadline) => (await this.#carry("sqlite", little, deadline)) ?? this.#leaveSqlite(),
+    "enter-postgres": async (deadline) => (await this.#carry("sqlite", 0, deadline)) ?? this.#enterPostgres(),
+    "leave-postgres": async (deadline) => (await this.#carry("postgres", little, deadline)) ?? this.#closePostgres(),
+    "enter-sqlite": async (deadline) => (await this.#carry("postgres", 0, deadline)) ?? this.#enterSqlite(),
+  };
+
+  /** Mirrors until at most `rest` rows are owed. Quarantined rows are tried too; what is refused stops the flip. */
+  async #carry(from: Side, rest: number, deadline: number): Promise<readonly Refusal[] | null> {
+    for (;;) {
+      const { moved, refusals, last } = await this.#mirror.next(from, null, true);
+      if (refusals.length > 0) return refusals;
+      if (last === null || moved <= rest) return null;
+      if (this.#clock() > deadline) return [];
+    }
+  }
+
+  async #recover(deadline: number): Promise<readonly Refusal[] | null> {
+    for (;;) {
+      const conflicts = await this.#recovery.pass();
+      if (conflicts === null) return this.#endRecovery();
+      if (conflicts.length > 0) this.#events.conflicts(conflicts);
+      if (this.#clock() > deadline) return [];
+    }
+  }
+
+  #endRecovery(): Promise<null> {
+    return this.#locked(async (states, transaction) => {
+      if (nextStep(states, "sqlite") !== "recover" || !(await this.#journals.postgres.isEmpty(transaction)))
+        throw overtaken();
+      await this.#moveSqlite(states, { primary: "sqlite", forced: false });
+    });
+  }
+
+  #leaveSqlite(): Promise<null> {
+    return this.#locked(async (states, transaction) => {
+      if (nextStep(states, "postgres") !== "leave-sqlite") throw overtaken();
+      await movePostgresState(transaction, "sqlite", "postgres", this.#clock());
+      await this.#moveSqlite(states, { primary: "postgres", forced: false });
+    });
+  }
+
+  #enterPostgres(): Promise<null> {
+    return this.#locked(async (states, transaction) => {
+      if (nextStep(states, "postgres") !== "enter-postgres") throw overtaken();
+      await this.#pair.sqlite.transaction({ mode: "write" }, async (sqlite) => {
+        if (!(await this.#journals.sqlite.isEmpty(sqlite))) throw overtaken();
+        if (!(await bumpCas(sqlite, states.sqlite.cas))) throw overtaken();
+      });
+      await movePostgresState(transaction, "postgres", "postgres", this.#clock());
+    });
+  }
+
+  /** A writer that has passed the trigger must not commit after the state has moved, so the tables are locked against writers. */
+  #closePostgres(): Promise<null> {
+    return this.#locked(async (states, transaction) => {
+      if (states.postgres.primary !== "postgres") throw overtaken();
+      const tables = this.#pair.graph.tables.map(({ name }) => quote(name)).join(", ");
+      await transaction.execute(sql`${raw(`LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE`)}`);
+      await movePostgresState(transaction, "sqlite", "sqlite", this.#clock());
+    });
+  }
+
+  #enterSqlite(): Promise<null> {
+    return this.#locked(async (states, transaction) => {
+      if (nextStep(states, "sqlite") !== "enter-sqlite" || !(await this.#journals.postgres.isEmpty(transaction)))
+        throw overtaken();
+      await this.#moveSqlite(states, { primary: "sqlite", forced: false });
+    });
+  }
+
+  async #moveSqlite({ sqlite }: PairState, to: SqliteChange): Promise<void> {
+    const moved = await this.#pair.sqlite.transaction({ mode: "write" }, (transaction) =>
+      moveSqliteState(transaction, sqlite, to, this.#clock()),
+    );
+    if (!moved) throw overtaken();
+  }
+
+  async #locked(
+    work: (states: PairState, transaction: Parameters<typeof lockPostgresState>[0]) => Promise<void>,
+  ): Promise<null> {
+    const { sqlite, postgres, timeoutMs } = this.#pair;
+    await postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
+      const state = await lockPostgresState(transaction);
+      await work({ sqlite: await sqlite.transaction({ mode: "read" }, readSqliteState), postgres: state }, transaction);
+    });
+    return null;
+  }
+
+  /** Back to the side that was primary, which goes on as if nothing had been asked. */
+  async #giveUp(step: Step, wanted: Side, refusals: readonly Refusal[]): Promise<void> {
+    if (step === "enter-postgres") await this.#retreat("enter-sqlite");
+    if (step === "enter-sqlite") await this.#retreat("enter-postgres");
+    throw flipRefused(wanted, refusals);
+  }
+
+  async #retreat(step: Step): Promise<void> {
+    const refused = await this.perform(step, Number.POSITIVE_INFINITY);
+    if (refused !== null && refused.length > 0)
+      throw flipRefused(step === "enter-sqlite" ? "sqlite" : "postgres", refused);
+  }
+}
+
+function flipRefused(wanted: Side, refusals: readonly Refusal[]): DualDbError {
+  const side = wanted === "postgres" ? "PostgreSQL" : "SQLite";
+  const rows = refusals.map(({ entry, reason }) => ({ table: entry.table, key: entry.key, reason }));
+  const why =
+    rows.length === 0
+      ? "too many rows were still owed when the time was over (FLIP_TIMEOUT_MS)"
+      : `it refuses ${rows.length} row(s), the first one in table ${rows[0]?.table}`;
+  return new DualDbError(
+    "FLIP_REFUSED",
+    `${side} was not made primary: ${why}. The former primary goes on; mend the rows named in details.refusals and start again.`,
+    {
+      details: { refusals: rows },
+    },
+  );
+}

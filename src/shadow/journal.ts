@@ -1,0 +1,156 @@
+import sql, { empty, join, raw, type Sql } from "sql-template-tag";
+import { chunks } from "../data/chunks.js";
+import type { ExactRow, ExactValue, Side, Transaction } from "../engines/engine.js";
+
+/** After so many refusals an entry is quarantined: it holds nobody up, and is tried again seldom. */
+export const quarantineAfter = 5;
+
+/** A row that the other side is owed. */
+export interface Entry {
+  readonly table: string;
+  readonly key: string;
+  /** Given once and never again: who handled the row as of this version may remove the entry only while it still has it. */
+  readonly version: bigint;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  /** The key's bytes where they are no UTF-8, which only an old SQLite file holds: no other side can have such a row. */
+  readonly bytes?: Uint8Array;
+}
+
+export interface Refusal {
+  readonly entry: Entry;
+  /** Why the other side refuses it: codes and names, never a value. */
+  readonly reason: string;
+}
+
+export interface JournalSummary {
+  readonly entries: number;
+  readonly quarantined: number;
+  /** Milliseconds since 1970 of the entry that has waited longest; null where there is none. */
+  readonly oldest: number | null;
+}
+
+/** Which entries a pass takes: the next ones after a place, or given ones. */
+export type Selection =
+  | { readonly after: Pick<Entry, "table" | "key"> | null; readonly limit: number; readonly quarantined: boolean }
+  | { readonly keys: readonly Pick<Entry, "table" | "key">[] };
+
+const rowsInAStatement = 500;
+
+/** The dirty keys of one side. A set, not a log: each row stands in it at most once. */
+export class Journal {
+  readonly side: Side;
+
+  constructor(side: Side) {
+    this.side = side;
+  }
+
+  async select(transaction: Transaction, selection: Selection): Promise<Entry[]> {
+    if ("keys" in selection) return this.#find(transaction, selection.keys);
+    const { after, limit, quarantined } = selection;
+    const later = after === null ? empty : sql`AND (table_name, row_key) > (${after.table}, ${after.key})`;
+    const tried = quarantined ? empty : sql`AND attempts < ${quarantineAfter}`;
+    return this.#query(transaction, sql`WHERE TRUE ${later} ${tried} ORDER BY table_name, row_key LIMIT ${limit}`);
+  }
+
+  async isEmpty(transaction: Transaction): Promise<boolean> {
+    const rows = await transaction.query(sql`SELECT 1 AS one FROM dualdb_journal LIMIT 1`);
+    return rows.length === 0;
+  }
+
+  async summary(transaction: Transaction): Promise<JournalSummary> {
+    const quarantined = sql`COALESCE(SUM(CASE WHEN attempts >= ${quarantineAfter} THEN 1 ELSE 0 END), 0)`;
+    const [row] = await transaction.query(
+      sql`SELECT COUNT(*) AS entries, ${quarantined} AS quarantined, MIN(touched_at) AS oldest FROM dualdb_journal`,
+    );
+    const oldest = row?.oldest ?? null;
+    return {
+      entries: Number(row?.entries),
+      quarantined: Number(row?.quarantined),
+      oldest: oldest === null ? null : Number(oldest),
+    };
+  }
+
+  /** The entries that the other side has refused, the most recent first. */
+  async refused(transaction: Transaction, limit: number): Promise<Entry[]> {
+    return this.#query(transaction, sql`WHERE attempts > 0 ORDER BY touched_at DESC LIMIT ${limit}`);
+  }
+
+  /** Statements that take entries off whose rows have been handled, if they have not changed since. No writer ever waits for them. */
+  removals(entries: readonly Entry[]): Sql[] {
+    return [...chunks(entries, rowsInAStatement)].map((part) => this.#removal(part));
+  }
+
+  /** Statements that count refusals, if the row has not changed since: a new write deserves a new try. */
+  refusals(refusals: readonly Refusal[]): Sql[] {
+    return refusals.map(({ entry, reason }) => {
+      const sameKey =
+        entry.bytes === undefined ? sql`row_key = ${entry.key}` : sql`CAST(row_key AS BLOB) = ${entry.bytes}`;
+      return sql`UPDATE dualdb_journal SET attempts = attempts + 1, last_error = ${reason}
+        WHERE table_name = ${entry.table} AND ${sameKey} AND version = ${entry.version}`;
+    });
+  }
+
+  /** Enters keys as if their rows had just been written. */
+  async enter(transaction: Transaction, table: string, keys: readonly string[], now: number): Promise<void> {
+    for (const part of chunks(keys, rowsInAStatement)) {
+      const version = await this.#nextVersion(transaction);
+      const values = join(
+        part.map((key) => sql`(${table}, ${key}, CAST(${version} AS BIGINT), CAST(${now} AS BIGINT))`),
+      );
+      await transaction.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at) VALUES ${values}
+        ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, touched_at = excluded.touched_at,
+        attempts = 0, last_error = NULL`);
+    }
+  }
+
+  #removal(entries: readonly Entry[]): Sql {
+    const handled = join(entries.map(({ table, key, version }) => sql`(${table}, ${key}, CAST(${version} AS BIGINT))`));
+    const where = sql`WHERE (table_name, row_key, version) IN (VALUES ${handled})`;
+    if (this.side === "sqlite") return sql`DELETE FROM dualdb_journal ${where}`;
+    return sql`DELETE FROM dualdb_journal WHERE (table_name, row_key, version) IN
+      (SELECT table_name, row_key, version FROM dualdb_journal ${where} FOR UPDATE SKIP LOCKED)`;
+  }
+
+  async #nextVersion(transaction: Transaction): Promise<bigint> {
+    if (this.side === "sqlite")
+      await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
+    const next =
+      this.side === "sqlite" ? "SELECT version FROM dualdb_state" : "SELECT nextval('dualdb_version') AS version";
+    const [row] = await transaction.query(sql`${raw(next)}`);
+    return BigInt(row?.version as bigint);
+  }
+
+  async #find(transaction: Transaction, keys: readonly Pick<Entry, "table" | "key">[]): Promise<Entry[]> {
+    const found: Entry[] = [];
+    for (const part of chunks(keys, rowsInAStatement)) {
+      const wanted = join(part.map(({ table, key }) => sql`(${table}, ${key})`));
+      found.push(...(await this.#query(transaction, sql`WHERE (table_name, row_key) IN (VALUES ${wanted})`)));
+    }
+    return found;
+  }
+
+  async #query(transaction: Transaction, rest: Sql): Promise<Entry[]> {
+    const key = raw(this.side === "sqlite" ? "CAST(row_key AS BLOB)" : "row_key");
+    const rows = await transaction.query(
+      sql`SELECT table_name, ${key} AS row_key, version, attempts, last_error FROM dualdb_journal ${rest}`,
+    );
+    return rows.map(entryOf);
+  }
+}
+
+function entryOf(row: ExactRow): Entry {
+  return {
+    table: String(row.table_name),
+    ...keyOf(row.row_key ?? ""),
+    version: BigInt(row.version as bigint),
+    attempts: Number(row.attempts),
+    lastError: typeof row.last_error === "string" ? row.last_error : null,
+  };
+}
+
+function keyOf(value: ExactValue): Pick<Entry, "key" | "bytes"> {
+  if (!(value instanceof Uint8Array)) return { key: String(value) };
+  const key = Buffer.from(value).toString("utf8");
+  return Buffer.from(key).equals(value) ? { key } : { key, bytes: value };
+}

@@ -1,0 +1,79 @@
+import type { Pairing } from "../data/discover.js";
+import { TableGraph } from "../data/graph.js";
+import type { Engine } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+import type { Logger } from "../logger.js";
+import { arm } from "./arm.js";
+import { Flip, type FlipEvents } from "./flip.js";
+import { type FaultPoint, Mirror, type Pair } from "./mirror.js";
+
+/** PostgreSQL beside SQLite, connected, checked and armed: what relay and flips work with. */
+export interface Engaged {
+  readonly pair: Pair;
+  readonly mirror: Mirror;
+  readonly flip: Flip;
+  readonly pairing: Pairing;
+}
+
+export interface PartnerParts {
+  readonly sqlite: Engine;
+  /** Opens PostgreSQL's engine, or throws CONFIG_INVALID where no variable names one. */
+  readonly postgres: () => Promise<Engine>;
+  /** Throws SCHEMA_MISSING where PostgreSQL's tables are not those of this version. */
+  readonly requireSchema: (engine: Engine) => Promise<void>;
+  readonly clock: () => number;
+  readonly timeoutMs: number;
+  readonly events: FlipEvents;
+  readonly logger: Logger;
+  readonly reached: (point: FaultPoint) => Promise<void> | void;
+}
+
+/** Brings the two databases together when it is first needed. A failure is not remembered: the next call tries again. */
+export class Partner {
+  readonly #parts: PartnerParts;
+  #engaged: Promise<Engaged> | null = null;
+  #problem: DualDbError | null = null;
+
+  constructor(parts: PartnerParts) {
+    this.#parts = parts;
+  }
+
+  /** Why the databases are not together; null when they are, or when nobody has tried. */
+  get problem(): DualDbError | null {
+    return this.#problem;
+  }
+
+  /** @throws DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FINALIZED, CONFIG_INVALID */
+  engage(): Promise<Engaged> {
+    this.#engaged ??= this.#tryToEngage().catch((error: unknown) => {
+      this.#engaged = null;
+      if (error instanceof DualDbError) this.#problem = error;
+      throw error;
+    });
+    return this.#engaged;
+  }
+
+  /** What is mirrored and what is not; null before the databases have come together. */
+  async pairing(): Promise<Pairing | null> {
+    return (await this.#engaged?.catch(() => null))?.pairing ?? null;
+  }
+
+  /** Looks at both databases again before they are next used, after something was found missing. */
+  forget(): void {
+    this.#engaged = null;
+  }
+
+  async #tryToEngage(): Promise<Engaged> {
+    const { sqlite, clock, timeoutMs, events, logger, reached } = this.#parts;
+    const postgres = await this.#parts.postgres();
+    await this.#parts.requireSchema(postgres);
+    const { pairing, armed, unarmed } = await arm(sqlite, postgres, clock, timeoutMs);
+    if (armed.length > 0)
+      logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
+    const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), timeoutMs, reached };
+    const mirror = new Mirror(pair);
+    if (unarmed.length > 0) this.forget();
+    this.#problem = null;
+    return { pair, mirror, flip: new Flip(pair, mirror, clock, events), pairing };
+  }
+}

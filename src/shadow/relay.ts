@@ -1,0 +1,240 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Side } from "../engines/engine.js";
+import { DualDbError, errorFields, hasCode } from "../errors.js";
+import type { Logger } from "../logger.js";
+import { nextStep } from "./flip.js";
+import type { Entry } from "./journal.js";
+import type { PassResult } from "./mirror.js";
+import type { Engaged, Partner } from "./partner.js";
+import type { PairState } from "./state.js";
+
+export type RelayState = "stopped" | "idle" | "mirroring" | "waiting";
+
+export interface RelayStatus {
+  readonly state: RelayState;
+  /** Rows mirrored by this process. */
+  readonly mirrored: number;
+  readonly altered: number;
+  readonly wrapped: number;
+  readonly refused: number;
+  /** Failures in a row; 0 when the last cycle went through. */
+  readonly failures: number;
+  readonly lastError: { readonly code: string; readonly message: string } | null;
+  /** Milliseconds since 1970. */
+  readonly lastSuccessAt: number | null;
+}
+
+export interface RelayParts {
+  readonly partner: Partner;
+  readonly logger: Logger;
+  readonly clock: () => number;
+  /** How long a flip that it takes up may last. */
+  readonly flipTimeoutMs: number;
+  /** Whether rows are mirrored; else it only works off what a forced roll-back or a crash has left. */
+  readonly shadow: boolean;
+}
+
+/** How often it looks for what others wrote, and how long it backs off while the other side is down. */
+const pollMs = 1_000;
+const firstBackOffMs = 100;
+const longestBackOffMs = 15_000;
+/** A flip that has not moved for so long has lost its process. */
+const abandonedMs = 5_000;
+const quarantineRetryMs = 600_000;
+
+/** The background loop that mirrors until the journal is empty. It logs changes of its state, not every failure. */
+export class Relay {
+  readonly #parts: RelayParts;
+  readonly #counts = { mirrored: 0, altered: 0, wrapped: 0, refused: 0 };
+  readonly #waiting: (() => void)[] = [];
+  #wake = new AbortController();
+  #nudged = false;
+  #running: Promise<void> | null = null;
+  #stopping = false;
+  #state: RelayState = "stopped";
+  #failures = 0;
+  #lastError: DualDbError | null = null;
+  #lastSuccessAt: number | null = null;
+  #nextQuarantineAt = 0;
+  #primary: Side | null = null;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#stopping = false;
+    this.#running ??= this.#run();
+  }
+
+  /** Finishes the batch at hand. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake.abort();
+    await this.#running;
+    this.#running = null;
+    this.#state = "stopped";
+  }
+
+  /** There is something to do: called after each write. */
+  nudge(): void {
+    this.#nudged = true;
+    if (this.#state === "idle") this.#wake.abort();
+  }
+
+  /** As `nudge`, and does not wait for the end of a back-off. */
+  hurry(): void {
+    this.#nudged = true;
+    this.#wake.abort();
+  }
+
+  /** Whether its last attempt failed, so that nothing is to be expected soon. */
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Resolves when the next batch has gone through, or after so many milliseconds. */
+  async batch(withinMs: number): Promise<void> {
+    const late = new AbortController();
+    const passed = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await Promise.race([passed, sleep(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
+    late.abort();
+  }
+
+  status(): RelayStatus {
+    const { code, message } = this.#lastError ?? {};
+    const lastError = code === undefined || message === undefined ? null : { code, message };
+    return {
+      state: this.#state,
+      ...this.#counts,
+      failures: this.#failures,
+      lastError,
+      lastSuccessAt: this.#lastSuccessAt,
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      const pause = await this.#cycle();
+      if (!this.#stopping) await this.#sleep(pause);
+    }
+  }
+
+  /** One look at everything; how long to sleep afterwards, in milliseconds. */
+  async #cycle(): Promise<number> {
+    this.#nudged = false;
+    try {
+      const engaged = await this.#parts.partner.engage();
+      const settled = this.#primary !== null || (await this.#settle(engaged));
+      if (settled && this.#parts.shadow) await this.#drain(engaged);
+      this.#succeeded();
+      return this.#nudged || this.#primary === null ? 0 : pollMs;
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** Works off what a forced roll-back or a crash has left. Tells whether the pair is settled. */
+  async #settle({ flip }: Engaged): Promise<boolean> {
+    const states = await flip.states();
+    const step = nextStep(states, headingOf(states));
+    if (step === "settled") {
+      this.#primary = states.sqlite.primary;
+      return true;
+    }
+    const deadline = this.#parts.clock() + this.#parts.flipTimeoutMs;
+    if (isHalfway(states)) {
+      if (this.#parts.clock() - lastMove(states) > abandonedMs) await flip.to(headingOf(states), deadline);
+      else await this.#sleep(pollMs / 10);
+    } else {
+      await flip.perform(step, deadline);
+    }
+    return false;
+  }
+
+  /** Sweeps over the journal until nothing moves any more. */
+  async #drain({ mirror }: Engaged): Promise<void> {
+    const quarantined = this.#parts.clock() >= this.#nextQuarantineAt;
+    if (quarantined) this.#nextQuarantineAt = this.#parts.clock() + quarantineRetryMs;
+    let after: Entry | null = null;
+    while (!this.#stopping && this.#primary !== null) {
+      const result: PassResult = await mirror.next(this.#primary, after, quarantined);
+      this.#count(result);
+      this.#announce();
+      if (!result.more) break;
+      this.#state = "mirroring";
+      after = result.last;
+    }
+  }
+
+  #announce(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #count({ moved, findings, refusals }: PassResult): void {
+    this.#counts.mirrored += moved;
+    this.#counts.refused += refusals.length;
+    for (const { action } of findings) if (action !== "refused") this.#counts[action] += 1;
+    for (const finding of findings)
+      this.#parts.logger.warn({ event: "finding", ...finding }, "value not carried exactly");
+    for (const { entry, reason } of refusals) {
+      const { table, key, attempts } = entry;
+      this.#parts.logger.error(
+        { event: "refused", table, key, attempts: attempts + 1, reason },
+        "row refused by the other side",
+      );
+    }
+  }
+
+  #succeeded(): void {
+    if (this.#failures > 0)
+      this.#parts.logger.info({ event: "relay-recovered", failures: this.#failures }, "relay goes on");
+    this.#failures = 0;
+    this.#lastError = null;
+    this.#lastSuccessAt = this.#parts.clock();
+    this.#state = "idle";
+  }
+
+  #failed(error: unknown): number {
+    this.#primary = null;
+    if (hasCode(error, "NOT_PRIMARY")) return 0;
+    const first = this.#failures === 0 || this.#lastError?.code !== codeOf(error);
+    if (first)
+      this.#parts.logger.error(
+        { event: "relay-failed", ...errorFields(error) },
+        "relay waits, the journal keeps what is owed",
+      );
+    if (hasCode(error, "SCHEMA_MISSING", "PAIR_MISMATCH")) this.#parts.partner.forget();
+    this.#lastError =
+      error instanceof DualDbError
+        ? error
+        : new DualDbError("QUERY_FAILED", "Unexpected failure of the relay.", { cause: error });
+    this.#failures += 1;
+    this.#state = "waiting";
+    const longest = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(this.#failures, 10));
+    return longest * (0.5 + Math.random() / 2);
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    this.#wake = new AbortController();
+    if (ms <= 0 || (this.#nudged && this.#state === "idle")) return;
+    await sleep(ms, undefined, { ref: false, signal: this.#wake.signal }).catch(() => undefined);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof DualDbError ? error.code : "QUERY_FAILED";
+}
+
+function isHalfway({ sqlite, postgres }: PairState): boolean {
+  return sqlite.primary === "postgres" && postgres.primary === "sqlite";
+}
+
+/** Where the pair is going without anybody's wish: a flip goes on in its direction. */
+function headingOf(states: PairState): Side {
+  return isHalfway(states) ? states.postgres.wanted : states.sqlite.primary;
+}
+
+function lastMove({ sqlite, postgres }: PairState): number {
+  return Math.max(sqlite.changedAt ?? 0, postgres.changedAt ?? 0);
+}

@@ -1,0 +1,133 @@
+import sql from "sql-template-tag";
+import type { Engine, ExactRow, Side, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+
+/** The state row of the SQLite side. `forced`: rolled back while PostgreSQL could not be reached, which still has to be brought in. */
+export interface SqliteState {
+  readonly primary: Side;
+  readonly forced: boolean;
+  /** Changes with every step and every mirrored batch: who read an older one has been overtaken. */
+  readonly cas: bigint;
+  readonly pairId: string | null;
+  readonly changedAt: number | null;
+}
+
+/** The state row of the PostgreSQL side. */
+export interface PostgresState {
+  readonly primary: Side;
+  /** Where the last flip was heading. */
+  readonly wanted: Side;
+  readonly pairId: string | null;
+  readonly finalized: boolean;
+  readonly changedAt: number | null;
+}
+
+/** What both sides say. */
+export interface PairState {
+  readonly sqlite: SqliteState;
+  readonly postgres: PostgresState;
+}
+
+const sqliteColumns = `"primary", forced, cas, pair_id, changed_at`;
+const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;
+
+export async function readSqliteState(transaction: Transaction): Promise<SqliteState> {
+  const text = `SELECT ${sqliteColumns} FROM dualdb_state WHERE id = 1`;
+  const row = only(await transaction.query({ sql: text, text, values: [] }), "sqlite");
+  return {
+    primary: sideOf(row.primary),
+    forced: row.forced === 1n,
+    cas: BigInt(row.cas as bigint),
+    pairId: textOf(row.pair_id),
+    changedAt: numberOf(row.changed_at),
+  };
+}
+
+export async function readPostgresState(transaction: Transaction): Promise<PostgresState> {
+  const text = `SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1`;
+  return postgresState(only(await transaction.query({ sql: text, text, values: [] }), "postgres"));
+}
+
+/**
+ * Locks the one row that orders every mirror pass and every step of every process, until the transaction ends, and tells the triggers
+ * that its writes are the mirror's. A row lock and a transaction-local setting work behind PgBouncer too.
+ */
+export async function lockPostgresState(transaction: Transaction): Promise<PostgresState> {
+  const text = `SELECT set_config('dualdb.mirror', 'on', true), s.*
+    FROM (SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1 FOR NO KEY UPDATE) AS s`;
+  return postgresState(only(await transaction.query({ sql: text, text, values: [] }), "postgres"));
+}
+
+export function stateOf(engine: Engine): Promise<SqliteState> {
+  return engine.transaction({ mode: "read" }, readSqliteState);
+}
+
+export interface SqliteChange {
+  readonly primary: Side;
+  readonly forced: boolean;
+}
+
+/** Moves SQLite's state if nobody has moved it since `from` was read. Tells whether it did. */
+export async function moveSqliteState(
+  transaction: Transaction,
+  from: SqliteState,
+  to: SqliteChange,
+  now: number,
+): Promise<boolean> {
+  const forced = to.forced ? 1 : 0;
+  const changed =
+    await transaction.execute(sql`UPDATE dualdb_state SET "primary" = ${to.primary}, forced = ${forced}, cas = cas + 1,
+    changed_at = ${now} WHERE id = 1 AND cas = ${from.cas} AND "primary" = ${from.primary} AND forced = ${from.forced ? 1 : 0}`);
+  return changed === 1;
+}
+
+/** Overtakes every pass that has read an older `cas`. Tells whether this one had not been overtaken itself. */
+export async function bumpCas(transaction: Transaction, cas: bigint): Promise<boolean> {
+  return (await transaction.execute(sql`UPDATE dualdb_state SET cas = cas + 1 WHERE id = 1 AND cas = ${cas}`)) === 1;
+}
+
+export async function movePostgresState(
+  transaction: Transaction,
+  primary: Side,
+  wanted: Side,
+  now: number,
+): Promise<void> {
+  await transaction.execute(
+    sql`UPDATE dualdb_state SET "primary" = ${primary}, wanted = ${wanted}, changed_at = ${now} WHERE id = 1`,
+  );
+}
+
+function only(rows: readonly ExactRow[], side: Side): ExactRow {
+  const [row] = rows;
+  if (row !== undefined) return row;
+  throw new DualDbError(
+    "SCHEMA_MISSING",
+    `The table dualdb_state of the ${side} database is empty: run "dualdb migrate", which mends it.`,
+    {
+      side,
+      table: "dualdb_state",
+    },
+  );
+}
+
+function postgresState(row: ExactRow): PostgresState {
+  return {
+    primary: sideOf(row.primary),
+    wanted: sideOf(row.wanted),
+    pairId: textOf(row.pair_id),
+    finalized: row.finalized === true,
+    changedAt: numberOf(row.changed_at),
+  };
+}
+
+function sideOf(value: unknown): Side {
+  return value === "postgres" ? "postgres" : "sqlite";
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function numberOf(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
