@@ -197,7 +197,7 @@ CREATE TABLE IF NOT EXISTS user_analysis_history (
   created_at INTEGER DEFAULT (strftime('%s', 'now'))
 );
 
--- An index that ends in "timestamp DESC, id DESC" (or "updated_at …") serves a filtered, ordered page of a list.
+-- An index that ends in "timestamp DESC, id DESC" (or the like) serves a filtered, ordered page of a list.
 CREATE INDEX IF NOT EXISTS idx_messages_timestamp ON messages (timestamp DESC);
 CREATE INDEX IF NOT EXISTS idx_messages_user_id ON messages (user_id);
 CREATE INDEX IF NOT EXISTS idx_messages_sender_type ON messages (sender_type);
@@ -225,6 +225,8 @@ CREATE INDEX IF NOT EXISTS idx_document_collaborators_user_id ON document_collab
 
 CREATE INDEX IF NOT EXISTS idx_user_profiles_user_id ON user_profiles (user_id);
 CREATE INDEX IF NOT EXISTS idx_user_profiles_last_analyzed_at ON user_profiles (last_analyzed_at);
+CREATE INDEX IF NOT EXISTS idx_user_profiles_last_analyzed_at_id ON user_profiles (last_analyzed_at, id);
+CREATE INDEX IF NOT EXISTS idx_user_profiles_last_interaction_at_id ON user_profiles (last_interaction_at DESC, id DESC);
 
 CREATE INDEX IF NOT EXISTS idx_user_analysis_history_user_id ON user_analysis_history (user_id);
 CREATE INDEX IF NOT EXISTS idx_user_analysis_history_analysis_timestamp ON user_analysis_history (analysis_timestamp DESC);

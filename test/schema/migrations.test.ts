@@ -209,6 +209,14 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
     expect(await query(engine, "SELECT id FROM a ORDER BY id")).toEqual([{ id: 1 }, { id: 2 }]);
   });
 
+  test("a statement may take longer than a call may", async () => {
+    const engine = await openTarget(await fresh(), { POSTGRES_QUERY_TIMEOUT_MS: "400" });
+    const folder = new Folder(side);
+    const slow = side === "postgres" ? "SELECT pg_sleep(1);" : "SELECT 1;";
+    folder.put("1_a.sql", slow).put("2_b.sql", `-- dualdb: no-transaction\n${slow}`);
+    expect((await run(engine, { folders: [folder.path] })).applied).toHaveLength(4);
+  });
+
   test("whoever holds the lock for too long is named", async () => {
     const target = await fresh();
     const [holder, engine] = [await openTarget(target), await openTarget(target)];
