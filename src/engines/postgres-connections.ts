@@ -30,9 +30,10 @@ export class Connections {
   #pool: Pool | null = null;
   #opening: Promise<Pool> | null = null;
   #closing: Promise<void> | null = null;
-  readonly #open = new Set<PoolClient>();
-  readonly #broken = new WeakSet<PoolClient>();
-  readonly #restingSince = new WeakMap<PoolClient, number>();
+  /** Those that are still connecting, too. */
+  readonly #open = new Set<Client>();
+  readonly #broken = new WeakSet<Client>();
+  readonly #restingSince = new WeakMap<Client, number>();
 
   constructor(config: PostgresConfig, logger: Logger) {
     this.#config = config;
@@ -119,27 +120,30 @@ export class Connections {
       idleTimeoutMillis: idleTimeoutMs,
       connectionTimeoutMillis: connectTimeoutMs,
       allowExitOnIdle: true,
-      Client: plainClient(pg.Client, () => clientConfig(this.#config, this.#tls.options)),
+      Client: plainClient(
+        pg.Client,
+        () => clientConfig(this.#config, this.#tls.options),
+        (client) => this.#watch(client),
+      ),
     });
     pool.on("error", () => this.#logger.debug({ event: "postgres.connection_lost", target: this.target }));
-    pool.on("connect", (client) => this.#watch(client));
     this.#pool = pool;
     return pool;
   }
 
   /** Without a listener an error on a connection, also one in use, takes the process down. */
-  #watch(client: PoolClient): void {
+  #watch(client: Client): void {
     this.#open.add(client);
     client.on("error", () => this.#broken.add(client));
     client.on("end", () => this.#open.delete(client));
   }
 
-  #isAlive(client: PoolClient): boolean {
+  #isAlive(client: Client): boolean {
     const { stream } = client.connection;
     return !this.#broken.has(client) && stream.writable && !stream.readableEnded && !stream.destroyed;
   }
 
-  #hasRested(client: PoolClient): boolean {
+  #hasRested(client: Client): boolean {
     const since = this.#restingSince.get(client);
     return since !== undefined && performance.now() - since > restedMs;
   }
@@ -229,10 +233,15 @@ function clientConfig(
  * A client that sends no start-up parameters, whatever PGOPTIONS and PGAPPNAME say: PgBouncer refuses most. The encoding is one that
  * it follows, and without it a database in another encoding would garble text.
  */
-function plainClient(Base: typeof Client, config: () => ClientConfig): new () => Client {
+function plainClient(
+  Base: typeof Client,
+  config: () => ClientConfig,
+  watch: (client: Client) => void,
+): new () => Client {
   return class extends Base {
     constructor() {
       super(config());
+      watch(this);
     }
 
     getStartupConf(): Record<string, string | undefined> {

@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** A TCP link that can be made to fail, between a client on 127.0.0.1 and a port there. */
-export interface Proxy {
+export interface FaultProxy {
   readonly port: number;
   /** How many clients are connected. */
   readonly connections: number;
@@ -23,8 +23,8 @@ export interface Proxy {
 }
 
 /** A proxy in front of a port on 127.0.0.1. */
-export async function startProxy(targetPort: number): Promise<Proxy> {
-  const proxy = new FaultyProxy(targetPort);
+export async function startProxy(targetPort: number): Promise<FaultProxy> {
+  const proxy = new Forwarder(targetPort);
   await proxy.listen();
   return proxy;
 }
@@ -40,7 +40,7 @@ interface Trap {
   readonly sprung: () => void;
 }
 
-class FaultyProxy implements Proxy {
+class Forwarder implements FaultProxy {
   readonly #target: number;
   readonly #listener: Server;
   readonly #links = new Set<Link>();

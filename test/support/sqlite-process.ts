@@ -1,5 +1,7 @@
+import type { Engine } from "../../src/engines/engine.js";
 import { DualDbError } from "../../src/errors.js";
 import { oneValue, openAt, sqlite } from "./libsql.js";
+import { unprivileged } from "./postgres-binaries.js";
 
 /**
  * A process of its own on a SQLite file. `write FILE PREFIX COUNT` inserts rows into `items`, by one statement, by a batch and by a
@@ -24,20 +26,21 @@ async function write(rows: number): Promise<void> {
 }
 
 async function probe(): Promise<void> {
-  const read = await outcome(async () => {
-    const engine = await openAt(file);
-    return oneValue(engine, "SELECT count(*) FROM items");
-  });
-  const written = await outcome(async () => {
-    const engine = await openAt(file);
-    return engine.write([sqlite("INSERT INTO items (id) VALUES ('probe')")]);
-  });
+  // Root may read and write everything. The driver is loaded first: this package's files may be out of reach afterwards.
+  await import("@libsql/client");
+  if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
+  if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
+  const read = await outcome((engine) => oneValue(engine, "SELECT count(*) FROM items"));
+  const written = await outcome((engine) => engine.write([sqlite("INSERT INTO items (id) VALUES ('probe')")]));
   process.stdout.write(JSON.stringify({ read, written }));
 }
 
-async function outcome(run: () => Promise<unknown>): Promise<unknown> {
+async function outcome(run: (engine: Engine) => Promise<unknown>): Promise<unknown> {
+  let warnings = 0;
+  const logger = { ...silentLogger, warn: () => warnings++ };
   try {
-    return { value: await run() };
+    const engine = await openAt(file, { logger });
+    return { value: await run(engine), warnings };
   } catch (error) {
     return error instanceof DualDbError ? { code: error.code, message: error.message } : { code: String(error) };
   }
