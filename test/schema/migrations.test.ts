@@ -219,12 +219,12 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
 
   test("whoever holds the lock for too long is named", async () => {
     const target = await fresh();
-    const [holder, engine] = [await openTarget(target), await openTarget(target)];
+    const [holder, engine] = [await openTarget(target), await openTarget(target, { MIGRATION_TIMEOUT: "50" })];
     const text =
       side === "postgres" ? "SELECT pg_advisory_xact_lock(1685414252, 1835624306)" : "CREATE TABLE held (id INTEGER)";
     await holder.transaction({ mode: "write" }, async (transaction) => {
       await transaction.script(text);
-      await expect(run(engine, { timeoutMs: 0 })).rejects.toMatchObject({ code: "MIGRATION_LOCKED", retry: true });
+      await expect(run(engine, { timeoutMs: 50 })).rejects.toMatchObject({ code: "MIGRATION_LOCKED", retry: true });
     });
     expect((await run(engine)).applied).toHaveLength(2);
   });

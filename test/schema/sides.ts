@@ -33,8 +33,8 @@ export async function openTarget(target: Target, more: Target = {}): Promise<Eng
   return engine;
 }
 
-async function openConfigured({ postgres, sqlite }: Config): Promise<Engine> {
-  if (postgres === null) return openLibsql({ config: sqlite, logger: silentLogger });
+async function openConfigured({ postgres, sqlite, migrationTimeoutMs }: Config): Promise<Engine> {
+  if (postgres === null) return openLibsql({ config: sqlite, logger: silentLogger, busyLimitMs: migrationTimeoutMs });
   const { openPostgres } = await import("../../src/engines/postgres.js");
   return openPostgres({ config: postgres, logger: silentLogger });
 }
