@@ -133,7 +133,7 @@ export class Connection {
   #race<T>(promise: Promise<T>, doing: Doing, limitMs: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const expire = () => {
-        reject(doing === "write" ? outcomeUnknown(this.place) : silent(this.place, limitMs));
+        reject(doing === "write" ? outcomeUnknown(this.place) : silent(this.place));
         // Ends what is under way, so that the next call does not wait behind it.
         void this.#client.reconnect();
       };
@@ -195,11 +195,8 @@ async function statusOf(path: string): Promise<Stats | undefined> {
   }
 }
 
-function silent({ name }: Place, limitMs: number): DualDbError {
-  return problem(
-    "DATABASE_UNAVAILABLE",
-    `${name} has not answered within ${limitMs} ms: check the server, then repeat the call`,
-  );
+function silent({ name }: Place): DualDbError {
+  return problem("DATABASE_UNAVAILABLE", `${name} has not answered in time: check the server, then repeat the call`);
 }
 
 function problem(code: ErrorCode, message: string, cause?: unknown): DualDbError {

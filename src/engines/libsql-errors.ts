@@ -56,7 +56,7 @@ export function outcomeUnknown(place: Place, cause?: unknown): DualDbError {
 /** The driver's code, or the error's name. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "UNKNOWN";
-  if ("code" in error && typeof error.code === "string") return error.code;
+  if ("code" in error && typeof error.code === "string" && error.code !== "") return error.code;
   // The native library throws a plain Error when it cannot open the file; SQLite's result code stands at its end.
   if (error.message.startsWith("ConnectionFailed("))
     return /: 14"\)$/.test(error.message) ? "SQLITE_CANTOPEN" : "SQLITE_IOERR";

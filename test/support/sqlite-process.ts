@@ -1,5 +1,6 @@
 import type { Engine } from "../../src/engines/engine.js";
 import { DualDbError } from "../../src/errors.js";
+import { silentLogger } from "../../src/logger.js";
 import { oneValue, openAt, sqlite } from "./libsql.js";
 import { unprivileged } from "./postgres-binaries.js";
 
