@@ -10,7 +10,7 @@ export type SideResult = { readonly side: Side; readonly target: string } & (
 
 /** What `--json` promises. */
 export const jsonHelp = `
-The JSON document: { ok, sides: [{ side, target, … }], error?: { code, message, side, details } }.
+The JSON document: { ok, sides: [{ side, target, … }], armed: [table], error?: { code, message, side, details } }.
 A side has { applied: [{ filename, executionTimeMs }], pending: [filename], unknown: [filename], searchRebuilt };
 with --list { migrations: [{ filename, status, appliedAt, executionTimeMs, error }] }, where status is applied,
 pending, failed, changed or unknown, and times are Unix milliseconds.`;
@@ -36,6 +36,11 @@ export function print(result: SideResult, terminal: Terminal): void {
   for (const filename of result.unknown) line("yellow", `  unknown  ${filename}`);
   if (result.searchRebuilt) line("yellow", "  full-text index rebuilt: it belonged to other rows");
   if (result.applied.length + result.pending.length === 0) line("dim", "  up to date");
+}
+
+/** The tables that have got their journal now. */
+export function printArmed(armed: readonly string[], terminal: Terminal): void {
+  if (armed.length > 0) write(terminal.stdout, terminal, "green", `armed  ${armed.join(", ")}`);
 }
 
 const colours = { applied: "green", pending: "yellow", failed: "red", changed: "red", unknown: "red" } as const;

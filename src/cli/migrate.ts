@@ -7,7 +7,8 @@ import { codes, DualDbError } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import { sideFolders } from "../schema/files.js";
 import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
-import { isAmiss, jsonHelp, print, type SideResult } from "./migrate-report.js";
+import { arm } from "../shadow/arm.js";
+import { isAmiss, jsonHelp, print, printArmed, type SideResult } from "./migrate-report.js";
 import { type Terminal, write } from "./terminal.js";
 
 interface Options {
@@ -47,19 +48,33 @@ async function runCreate(name: string, options: Options, terminal: Terminal): Pr
 }
 
 async function runMigrate(options: Options, terminal: Terminal): Promise<number> {
-  return reporting(options, terminal, { sides: [] as SideResult[] }, async ({ sides }) => {
-    const config = readConfig(terminal.env);
-    if (!options.json) sayWhatIsLeftOut(config, options, terminal);
-    await withEngines(config, sidesOf(config, options), options, async (engines) => {
-      for (const { side, engine } of engines) {
-        const result = { side, target: targetOf(config, side), ...(await visit(side, engine, config, options)) };
-        sides.push(result);
-        if (!options.json) print(result, terminal);
-      }
-      // Every schema is up to date now and both engines are open: where both sides were migrated, they are armed here.
-    });
-    return sides.some(isAmiss) ? 3 : 0;
-  });
+  return reporting(
+    options,
+    terminal,
+    { sides: [] as SideResult[], armed: [] as string[] },
+    async ({ sides, armed }) => {
+      const config = readConfig(terminal.env);
+      if (!options.json) sayWhatIsLeftOut(config, options, terminal);
+      await withEngines(config, sidesOf(config, options), options, async (engines) => {
+        for (const { side, engine } of engines) {
+          const result = { side, target: targetOf(config, side), ...(await visit(side, engine, config, options)) };
+          sides.push(result);
+          if (!options.json) print(result, terminal);
+        }
+        armed.push(...(await armBoth(engines, options)));
+        if (!options.json) printArmed(armed, terminal);
+      });
+      return sides.some(isAmiss) ? 3 : 0;
+    },
+  );
+}
+
+/** With both schemas up to date the databases become a pair: what is written from now on is journaled. */
+async function armBoth(engines: readonly OpenSide[], { list, dryRun }: Options): Promise<readonly string[]> {
+  const sqlite = engines.find(({ side }) => side === "sqlite")?.engine ?? null;
+  const postgres = engines.find(({ side }) => side === "postgres")?.engine ?? null;
+  if (list || dryRun || sqlite === null || postgres === null) return [];
+  return (await arm(sqlite, postgres, Date.now)).armed;
 }
 
 /** With `--json`, one document on standard output, whatever happens; what was done before a failure is in it. */

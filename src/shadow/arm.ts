@@ -20,14 +20,19 @@ export interface Armed {
   readonly unarmed: readonly string[];
 }
 
+/** Entering the keys of a large table takes its time; waiting for a lock would hold up everybody who writes to the table. */
+const longestMs = 600_000;
+const lockSeconds = 5;
+
 /**
  * Makes a pair of two databases, once: triggers on every shared table, and every existing key of both sides in the primary's journal, so
  * that rows from before are simply owed. A table whose triggers are not all there is armed again.
  * @throws PAIR_MISMATCH when one of them belongs to another database.
  * @throws SCHEMA_MISSING when one side lacks a column that the other has.
  */
-export async function arm(sqlite: Engine, postgres: Engine, clock: () => number, timeoutMs: number): Promise<Armed> {
-  return postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
+export async function arm(sqlite: Engine, postgres: Engine, clock: () => number): Promise<Armed> {
+  return postgres.transaction({ mode: "write", timeoutMs: longestMs }, async (transaction) => {
+    await transaction.script(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
     const state = await lockPostgresState(transaction);
     const schema = await currentSchema(transaction);
     const found = await sqlite.transaction({ mode: "read" }, async (reader) => ({

@@ -116,7 +116,9 @@ describe("dualdb migrate", () => {
         unknown: [],
         searchRebuilt: false,
       })),
+      armed: ["document_collaborators", "documents", "messages", "queries", "user_analysis_history", "user_profiles"],
     });
+    expect(JSON.parse((await dualdb("migrate --json", env)).out).armed).toEqual([]);
     const listed = JSON.parse((await dualdb("migrate --list --json --only sqlite", env)).out);
     expect(listed.sides[0].migrations[0]).toEqual({
       filename: "0001_tables.sql",
