@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { searchWords } from "../../src/services/search.js";
+import { stopWords } from "../../src/services/stop-words.js";
+import { postgresServers } from "../support/databases.js";
+import { runAt } from "../support/postgres.js";
+import { serviceSides } from "../support/service-sides.js";
+import { openServices, origin, type Services } from "../support/services.js";
+
+describe("searchWords", () => {
+  it.each([
+    ["", null],
+    [" \t\n\u3000", null],
+    ["Hello, World!", ["Hello", "World"]],
+    ["don't", []],
+    ["the cat and THE dog", ["cat", "dog"]],
+    ["C++", ["C"]],
+    ["foo-bar_baz", ["foo", "bar", "baz"]],
+    ["cat cat", ["cat"]],
+    ['"title:x" NOT', ["title", "x"]],
+    ["\ud83d\ude00 !?", []],
+    ["\u65e5\u672c\u8a9e", ["\u65e5\u672c\u8a9e"]],
+    ["cafe\u0301", ["cafe\u0301"]],
+    ["a\0b \ud800c", ["b", "c"]],
+    [`ok ${"a".repeat(2_047)}`, []],
+  ])("of %j", (text, words) => {
+    expect(searchWords(text)).toEqual(words);
+  });
+
+  it("knows the stop words of every PostgreSQL", async () => {
+    for (const { url } of postgresServers) {
+      const vector = "SELECT word FROM unnest($1::text[]) AS word WHERE to_tsvector('english', word)::text <> ''";
+      expect(await runAt(url, vector, [[...stopWords]])).toEqual([]);
+    }
+  });
+});
+
+const contents = [
+  "The quick brown fox jumps over the lazy dog",
+  "Don't panic: it's written in C++ and node.js",
+  "foo-bar foo_bar title:x NOT OR NEAR AND",
+  "see https://example.com/a/b.html?x=1 or mail a@b.co about /usr/local/bin v1.2.3",
+  "caf\u00e9 na\u00efve \u65e5\u672c\u8a9e \u043f\u0440\u0438\u0432\u0435\u0442",
+  "emoji \ud83d\ude00 party \ud83c\udf89",
+  'quotes "inside" and 100% of 1e5 (parentheses) * ^ ~',
+  "cats running generally with the organizations",
+];
+
+describe.each(serviceSides)("search on $name", (side) => {
+  let services: Services;
+  beforeAll(async () => {
+    services = await openServices(side);
+    for (const [n, messageContent] of contents.entries()) {
+      await services.messages.saveHumanMessage({ ...origin, channelId: `channel${n % 2}`, messageContent });
+    }
+    await services.messages.saveToolExecution({ ...origin, username: "grace", toolName: "web_search", toolArgs: {} });
+  });
+  afterAll(() => services.close());
+
+  const find = async (searchText: string, filter: object = {}) => {
+    const found = await services.messages.queryMessages({ searchText, ...filter });
+    return found.map(({ message_content }) => contents.indexOf(message_content)).sort((one, other) => one - other);
+  };
+
+  it.each([
+    ["FOX", [0]],
+    ["fox dog", [0]],
+    ["fox cat", []],
+    ["don't panic", [1]],
+    ["C++", [1]],
+    ["foo-bar", [2]],
+    ["title:x", [2]],
+    ["NEAR", [2]],
+    ["a@b.co", [3]],
+    ["https://example.com", [3]],
+    ["usr/local", [3]],
+    ["node.js", [1]],
+    ["1.2.3", [3]],
+    ["1e5", [6]],
+    ["caf\u00e9", [4]],
+    ["\u65e5\u672c\u8a9e", [4]],
+    ["\u043f\u0440\u0438\u0432\u0435\u0442", [4]],
+    ['"inside"', [6]],
+    ["party \ud83c\udf89", [5]],
+    ["cat run", [7]],
+    ["organization", [7]],
+    ["don't", []],
+    ["NOT", []],
+    ['"', []],
+    ["\ud83d\ude00", []],
+    ["'; DROP TABLE messages; --", []],
+    ["web_search grace", [-1]],
+  ])("finds %j", async (text, expected) => {
+    expect(await find(text)).toEqual(expected);
+  });
+
+  it("takes blank text for no filter", async () => {
+    for (const text of ["", "  ", "\n\t"]) expect(await find(text)).toHaveLength(contents.length + 1);
+  });
+
+  it("applies the other filters as well, and pages", async () => {
+    expect(await find("cats OR fox")).toEqual([]);
+    expect(await find("dog", { channelId: "channel0", senderType: "human", startTime: 0 })).toEqual([0]);
+    expect(await find("dog", { channelId: "channel1" })).toEqual([]);
+    expect(await find("dog", { senderType: "tool" })).toEqual([]);
+    expect(await find("dog", { limit: 1, offset: 1 })).toEqual([]);
+  });
+
+  it("takes any text", async () => {
+    const long = ["a".repeat(10_000), "a b ".repeat(2_500), '"'.repeat(10_000), "\ud83d\ude00".repeat(5_000)];
+    const words = Array.from({ length: 3_000 }, (_, n) => `w${n}`).join(" ");
+    for (const text of [
+      ...long,
+      words,
+      "\0",
+      "\ud800",
+      "NEAR(",
+      "*",
+      "^a",
+      "-a",
+      "a AND",
+      "{a}: b",
+      ":*",
+      "<->",
+      "\\",
+    ]) {
+      expect(await find(`${text} zzz`)).toEqual([]);
+      await find(text);
+    }
+  });
+});
+
+const [sqlite, ...servers] = serviceSides;
+
+describe.each(servers)("search on SQLite and $name", (server) => {
+  let both: Services[];
+  beforeAll(async () => {
+    both = await Promise.all([sqlite, server].map((side) => openServices(side as typeof server)));
+  });
+  afterAll(() => Promise.all(both.map((services) => services.close())));
+
+  const save = (messageContent: string, channelId: string) =>
+    Promise.all(both.map(({ messages }) => messages.saveHumanMessage({ ...origin, channelId, messageContent })));
+  const count = (searchText: string, channelId: string) =>
+    Promise.all(
+      both.map(async ({ messages }) => (await messages.queryMessages({ searchText, channelId, limit: 1_000 })).length),
+    );
+
+  it("finds the same for any ASCII text and any part of it", async () => {
+    let run = 0;
+    const text = fc
+      .string({ unit: "binary-ascii", minLength: 1, maxLength: 40 })
+      .map((ascii) => ascii.replaceAll("\0", " "));
+    const property = fc.asyncProperty(text, fc.nat(39), fc.nat(39), async (content, from, to) => {
+      const channel = `ascii${run++}`;
+      await save(content, channel);
+      for (const search of [content, content.slice(from, to)]) {
+        const [here, there] = await count(search, channel);
+        expect(there).toBe(here);
+      }
+    });
+    await fc.assert(property, { numRuns: 60 });
+  });
+
+  it("throws for no text at all", async () => {
+    const codeUnits = fc.array(fc.integer({ min: 0xd700, max: 0xe0ff }), { maxLength: 20 });
+    const loneSurrogates = codeUnits.map((units) => String.fromCharCode(...units));
+    const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme" }), loneSurrogates);
+    const property = fc.asyncProperty(text, async (search) => {
+      await count(search, "any");
+    });
+    await fc.assert(property, { numRuns: 60 });
+  });
+
+  /** What MIGRATION.md says of the two stemmers. */
+  it.each([
+    ["skies", "sky", [0, 1]],
+    ["dying", "die", [0, 1]],
+    ["news", "new", [1, 0]],
+    ["3ds", "3d", [1, 0]],
+    ["skies", "skies", [1, 1]],
+    ["3ds", "3DS", [1, 1]],
+  ])("finds %j by %j as its stemmer has it", async (content, search, expected) => {
+    const channel = `${content} by ${search}`;
+    await save(content, channel);
+    expect(await count(search, channel)).toEqual(expected);
+  });
+});
