@@ -198,6 +198,7 @@ class Opening {
   /** Rolling back has to work while PostgreSQL is down: then SQLite goes on by itself, and what it lacks comes in later. */
   async #rollBack(sqlite: Engine, partner: Partner): Promise<void> {
     try {
+      await this.#postgresState();
       await this.#flip(partner, "sqlite");
     } catch (error) {
       if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;

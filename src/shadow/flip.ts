@@ -1,7 +1,7 @@
 import sql, { raw } from "sql-template-tag";
 import { quote } from "../data/table.js";
 import type { Side } from "../engines/engine.js";
-import { DualDbError } from "../errors.js";
+import { DualDbError, hasCode } from "../errors.js";
 import { Journal, type Refusal } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, Recovery } from "./recovery.js";
@@ -91,13 +91,13 @@ export class Flip {
     }
   }
 
-  /** One step. Returns why it cannot be done, else null; another process may have done it meanwhile. */
+  /** One step. Returns why it cannot be done, else null, also when another process was faster or holds a lock: look again. */
   async perform(step: Step, deadline: number): Promise<readonly Refusal[] | null> {
     this.#events.step(step);
     try {
       return await this.#steps[step](deadline);
     } catch (error) {
-      if (error instanceof DualDbError && error.code === "NOT_PRIMARY") return null;
+      if (hasCode(error, "NOT_PRIMARY", "DATABASE_BUSY")) return null;
       throw error;
     }
   }
@@ -158,11 +158,15 @@ export class Flip {
     });
   }
 
-  /** A writer that has passed the trigger must not commit after the state has moved, so the tables are locked against writers. */
+  /**
+   * A writer that has passed the trigger must not commit after the state has moved, so the tables are locked against writers. Others
+   * queue up behind the lock while it is waited for, so it is not waited for long.
+   */
   #closePostgres(): Promise<null> {
     return this.#locked(async (states, transaction) => {
       if (states.postgres.primary !== "postgres") throw overtaken();
       const tables = this.#pair.graph.tables.map(({ name }) => quote(name)).join(", ");
+      await transaction.script("SET LOCAL lock_timeout = '1s'");
       await transaction.execute(sql`${raw(`LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE`)}`);
       await movePostgresState(transaction, "sqlite", "sqlite", this.#clock());
     });
