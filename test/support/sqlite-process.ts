@@ -1,7 +1,7 @@
 import type { Engine } from "../../src/engines/engine.js";
 import { DualDbError } from "../../src/errors.js";
 import { silentLogger } from "../../src/logger.js";
-import { oneValue, openAt, sqlite } from "./libsql.js";
+import { oneValue, openAt, serverConfig, sqlite } from "./libsql.js";
 import { unprivileged } from "./postgres-binaries.js";
 
 /**
@@ -27,8 +27,8 @@ async function write(rows: number): Promise<void> {
 }
 
 async function probe(): Promise<void> {
-  // Root may read and write everything. The driver is loaded first: this package's files may be out of reach afterwards.
-  await import("@libsql/client");
+  // Root may read and write everything. The engine loads its driver first: both may be out of reach afterwards.
+  await openAt(serverConfig("http://127.0.0.1:1")).catch(() => {});
   if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
   if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
   const read = await outcome((engine) => oneValue(engine, "SELECT count(*) FROM items"));
