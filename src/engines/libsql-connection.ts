@@ -143,8 +143,12 @@ export class Connection {
   }
 }
 
+/** Loaded once: a process that has given up rights since may no longer find it. */
+let driver: Promise<typeof import("@libsql/client")> | undefined;
+
 async function connect(config: SqliteConfig, place: Place): Promise<Client> {
-  const { createClient } = await import("@libsql/client");
+  driver ??= import("@libsql/client");
+  const { createClient } = await driver;
   const { url, authToken } = config;
   try {
     // No busy timeout: the driver would wait inside the event loop.
