@@ -8,7 +8,8 @@ import { quote, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Journal } from "./journal.js";
-import { lockPostgresState, type PairState, readSqliteState } from "./state.js";
+import { overtaken } from "./mirror.js";
+import { bumpCas, lockPostgresState, type PairState, readSqliteState } from "./state.js";
 import { postgresTriggers, sqliteTriggers } from "./triggers.js";
 
 /** Both databases belong together, every table they share has its triggers, and every row from before is owed. */
@@ -78,9 +79,10 @@ class Arming {
     const primary =
       states.postgres.primary === "postgres" && states.sqlite.primary === "postgres" ? "postgres" : "sqlite";
     const others = primary === "sqlite" ? await this.#postgresKeys(tables) : new Map<string, string[]>();
-    await this.#sqlite.transaction({ mode: "write" }, (transaction) =>
-      this.#armSqlite(transaction, tables, primary, pairId, others),
-    );
+    await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
+      if (!(await bumpCas(transaction, states.sqlite.cas))) throw overtaken();
+      await this.#armSqlite(transaction, tables, primary, pairId, others);
+    });
     if (primary === "postgres") await this.#enterPostgres(tables);
   }
 
