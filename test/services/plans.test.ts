@@ -56,11 +56,12 @@ describe.each(serviceSides)("plans on $name", (side) => {
   });
   afterAll(() => services.close());
 
-  it.each(calls)("%s: no full scan, no sort of many rows", async (_, call) => {
+  it.each(calls)("%s: no full scan", async (_, call) => {
     await call(services);
     const statement = services.adapter.statements.at(-1) as Statement;
     const plan = await planOf(engine, statement);
     const scan = side.side === "sqlite" ? /SCAN (?!messages_fts)(?!.*USING (COVERING )?INDEX)/ : /Seq Scan/;
+    expect(plan).not.toBe("");
     expect(plan).not.toMatch(scan);
   });
 });

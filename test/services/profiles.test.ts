@@ -168,3 +168,17 @@ describe.each(serviceSides)("lists of profiles on $name", (side) => {
     await services.close();
   });
 });
+
+describe.each(serviceSides.filter(({ side }) => side === "sqlite"))("an old profile on $name", (side) => {
+  it("may hold text that is not UTF-8, which reads as U+FFFD and does not end the process", async () => {
+    const services = await openServices(side);
+    await services.profiles.createUserProfile("old", "ada");
+    const broken = `UPDATE user_profiles SET zodiac_sign = CAST(x'61ff62' AS TEXT), notable_patterns = CAST(x'ff' AS TEXT)`;
+    await services.adapter.write([{ sql: broken, text: broken, values: [] }]);
+    const profile = await services.profiles.getOrCreateUserProfile("old", "ada");
+    expect(profile).toMatchObject({ zodiac_sign: "a\ufffdb", notable_patterns: "\ufffd" });
+    expect(await services.profiles.getUserProfile("old")).toEqual(profile);
+    expect(await services.profiles.getAllUserProfiles()).toEqual([profile]);
+    await services.close();
+  });
+});

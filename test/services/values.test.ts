@@ -123,6 +123,18 @@ describe.each(serviceSides)("values on $name", (side) => {
     expect((await services.profiles.getUserProfile("1"))?.last_analyzed_at).toBe(Number.MAX_SAFE_INTEGER);
   });
 
+  it("carries any number that JSON can spell", async () => {
+    const digits = fc.stringMatching(/^(0|[1-9][0-9]{0,30})$/);
+    const fraction = fc.stringMatching(/^(|\.[0-9]{1,30})$/);
+    const exponent = fc.stringMatching(/^(|[eE][+-]?[0-9]{1,6})$/);
+    const number = fc.tuple(fc.constantFrom("", "-"), digits, fraction, exponent).map((parts) => parts.join(""));
+    const property = fc.asyncProperty(fc.array(number, { maxLength: 3 }), async (numbers) => {
+      const text = `[${numbers.join(", ")}]`;
+      expect(await parsed(text)).toEqual(JSON.parse(text));
+    });
+    await fc.assert(property, { numRuns: 50 });
+  });
+
   it("carries any text and any JSON", async () => {
     const property = fc.asyncProperty(fc.string({ unit: "binary" }), fc.jsonValue(), async (text, value) => {
       expect(await storedText(text)).toBe(text.replaceAll("\0", "\ufffd"));
