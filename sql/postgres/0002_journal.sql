@@ -10,6 +10,19 @@ CREATE TABLE dualdb_state (
 );
 INSERT INTO dualdb_state (id) VALUES (1);
 
+-- A condition for reads: true where this side is primary, else an error. STABLE, so that it looks at the same snapshot as the
+-- statement; a function, since its plan is kept, where a subquery would be planned anew with every read.
+CREATE FUNCTION dualdb_require_primary() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  found_primary TEXT;
+BEGIN
+  SELECT "primary" INTO found_primary FROM dualdb_state;
+  IF found_primary = 'postgres' THEN
+    RETURN TRUE;
+  END IF;
+  RAISE EXCEPTION 'NOT_PRIMARY' USING ERRCODE = 'DD001';
+END $$;
+
 -- The rows that SQLite is owed.
 CREATE TABLE dualdb_journal (
   table_name TEXT COLLATE "C" NOT NULL,

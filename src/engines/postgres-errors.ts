@@ -112,6 +112,10 @@ function fromConnecting(error: unknown, target: string, code: string): Finding {
   }
   if (error instanceof Error && error.message.startsWith("SASL"))
     return denied(target, "the password is missing or wrong");
+  if (error instanceof Error && error.message === "timeout exceeded when trying to connect") {
+    const message = `all connections to PostgreSQL at ${target} were in use for too long: look for slow statements`;
+    return { code: "DATABASE_UNAVAILABLE", message };
+  }
   const reason = code === "" ? "no answer in time, or the connection broke off" : code;
   const message = `PostgreSQL at ${target} cannot be reached (${reason}): check that it runs and that host and port are right`;
   return { code: "DATABASE_UNAVAILABLE", message };
@@ -127,13 +131,15 @@ function denied(target: string, reason: string): Finding {
 function fromServer(error: ServerError, target: string, phase: Phase): Finding {
   const { code } = error;
   const finding = byState[code]?.(error, target, phase) ?? byClass[code.slice(0, 2)]?.(error, target, phase);
-  return (
-    finding ?? {
-      code: "QUERY_FAILED",
-      message: `PostgreSQL refused the statement (${code}): check its text`,
-      ...place(error),
-    }
-  );
+  return finding ?? unexplained(error);
+}
+
+function unexplained(error: ServerError): Finding {
+  return {
+    code: "QUERY_FAILED",
+    message: `PostgreSQL refused the statement (${error.code}): check its text`,
+    ...place(error),
+  };
 }
 
 type Explain = (error: ServerError, target: string, phase: Phase) => Finding;
@@ -153,9 +159,14 @@ const busy: Explain = ({ code }, target) => ({
 
 const missing: Explain = (error, target) => {
   const name = missingName(error);
-  const what = `${error.code === "42703" ? "column" : "table"}${name === undefined ? "" : ` ${name}`}`;
-  const message = `PostgreSQL at ${target} has no ${what}: run dualdb migrate`;
-  return { code: "SCHEMA_MISSING", message, ...(error.code === "42703" ? { column: name } : { table: name }) };
+  const kind = { "42703": "column", "42883": "function", "3F000": "schema" }[error.code] ?? "table";
+  const message = `PostgreSQL at ${target} has no ${kind}${name === undefined ? "" : ` ${name}`}: run dualdb migrate`;
+  return {
+    code: "SCHEMA_MISSING",
+    message,
+    table: kind === "table" ? name : error.table,
+    column: kind === "column" ? name : undefined,
+  };
 };
 
 const valueRefused: Explain = (error) => ({
@@ -181,12 +192,13 @@ const byState: Partial<Record<string, Explain>> = {
   "42P01": missing,
   "42703": missing,
   "3F000": missing,
+  // Only a function of ours is for the migration to make.
+  "42883": (error, target, phase) =>
+    error.message.includes("dualdb_") ? missing(error, target, phase) : unexplained(error),
   DD001: (_, target) => ({
     code: "NOT_PRIMARY",
     message: `PostgreSQL at ${target} is not the primary, and takes no writes but the mirror's`,
   }),
-  // Raised by the check that read() puts around a statement.
-  "2201G": (_, target) => ({ code: "NOT_PRIMARY", message: `PostgreSQL at ${target} is not the primary` }),
   "25006": (_, target) => ({
     code: "DATABASE_UNAVAILABLE",
     message: `PostgreSQL at ${target} is read-only, a standby perhaps; nothing was changed`,
@@ -224,6 +236,6 @@ function inPlace({ table, column }: ServerError): string {
 
 /** PostgreSQL names what is missing in its message only; there it stands in quotes, or behind `column`, and is no value. */
 function missingName({ message, table, column }: ServerError): string | undefined {
-  const found = /column ([\w.]+) does not/.exec(message) ?? /"([^"]+)"/.exec(message);
+  const found = /(?:column|function) ([\w.]+)(?:\(.*\))? does not/.exec(message) ?? /"([^"]+)"/.exec(message);
   return column ?? table ?? found?.[1];
 }

@@ -11,7 +11,7 @@ const largestTimeout = 2_147_483_647;
 /** A query of `pg` with the settings that its types leave out. */
 export interface EngineQuery extends QueryConfig {
   /** Client side, in milliseconds. */
-  readonly query_timeout?: number;
+  readonly query_timeout: number;
   /** One statement and no more, also where there are no values. */
   readonly queryMode?: "extended";
 }

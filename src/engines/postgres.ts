@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { QueryResult } from "pg";
 import type { PostgresConfig } from "../config.js";
-import { DualDbError, hasCode } from "../errors.js";
+import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type {
   Engine,
@@ -14,8 +14,8 @@ import type {
   WriteOptions,
   WriteResult,
 } from "./engine.js";
-import { Connections } from "./postgres-connections.js";
-import { isCollision, isEndedBefore, isLost, isTimeout, type Phase, translate } from "./postgres-errors.js";
+import { type AcquireOptions, Connections } from "./postgres-connections.js";
+import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
 import { beginText, type EngineQuery, engineQuery, Session } from "./postgres-session.js";
 import { RecordTypes } from "./postgres-types.js";
 
@@ -46,13 +46,10 @@ class PgEngine implements PostgresEngine {
     this.#timeoutMs = config.queryTimeoutMs;
   }
 
-  async read(
-    statement: Statement,
-    { asPrimary = false, timeoutMs = this.#timeoutMs }: ReadOptions = {},
-  ): Promise<Row[]> {
+  async read(statement: Statement, options: ReadOptions = {}): Promise<Row[]> {
+    const { asPrimary = false, timeoutMs = this.#timeoutMs } = options;
     const checked = asPrimary ? { ...statement, text: refusingUnlessPrimary(statement.text) } : statement;
-    const { rows } = await this.#send(engineQuery(checked, this.#types, timeoutMs), "read", timeoutMs);
-    return rows;
+    return (await this.#send(engineQuery(checked, this.#types, timeoutMs), "read")).rows;
   }
 
   async write(statements: readonly Statement[], options: WriteOptions = {}): Promise<WriteResult[]> {
@@ -137,10 +134,11 @@ class PgEngine implements PostgresEngine {
   }
 
   /** A statement by itself; on another connection when the first turned out to be dead and that did no harm. */
-  async #send(query: EngineQuery, phase: Phase, waitMs?: number): Promise<QueryResult<Row>> {
+  async #send(query: EngineQuery, phase: "read" | "write"): Promise<QueryResult<Row>> {
+    const deadline = performance.now() + query.query_timeout;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#sendOnce(query, phase, waitMs);
+        return await (phase === "read" ? this.#readOnce(query, deadline) : this.#sendOnce(query, { forWrite: true }));
       } catch (error) {
         if (isCollision(error) && phase === "write") throw error;
         const harmless = isEndedBefore(error) || (phase === "read" && isLost(error) && !isTimeout(error));
@@ -149,8 +147,14 @@ class PgEngine implements PostgresEngine {
     }
   }
 
-  async #sendOnce(query: EngineQuery, phase: Phase, waitMs: number | undefined): Promise<QueryResult<Row>> {
-    const client = await this.#connections.acquire({ waitMs, forWrite: phase === "write" });
+  /** The wait for a connection, and the attempts before, count against the limit. */
+  #readOnce(query: EngineQuery, deadline: number): Promise<QueryResult<Row>> {
+    const left = Math.max(1, deadline - performance.now());
+    return this.#sendOnce({ ...query, query_timeout: left }, { waitMs: left });
+  }
+
+  async #sendOnce(query: EngineQuery, options: AcquireOptions): Promise<QueryResult<Row>> {
+    const client = await this.#connections.acquire(options);
     const { mark } = this.#types;
     let result: QueryResult<Row>;
     try {
@@ -193,12 +197,7 @@ class PgEngine implements PostgresEngine {
       } catch (error) {
         await session.rollback();
         release();
-        if (
-          !session.lost ||
-          attempt === freshAttempts ||
-          (hasCode(error, "DATABASE_UNAVAILABLE") && isTimeout(error.cause))
-        )
-          throw error;
+        if (!session.lost || attempt === freshAttempts || isTimeout(causeOf(error))) throw error;
       }
     }
   }
@@ -208,8 +207,8 @@ class PgEngine implements PostgresEngine {
       try {
         return await work();
       } catch (error) {
-        const collided = isCollision(error instanceof DualDbError ? error.cause : error);
-        if (!collided || attempt === collisionAttempts) throw translate(error, this.#connections.target, "write");
+        if (!isCollision(causeOf(error)) || attempt === collisionAttempts)
+          throw translate(error, this.#connections.target, "write");
         await delay(Math.random() * 10 * 2 ** attempt);
       }
     }
@@ -223,17 +222,18 @@ interface Begun {
   readonly release: () => void;
 }
 
+function causeOf(error: unknown): unknown {
+  return error instanceof DualDbError ? error.cause : error;
+}
+
 function writeResult({ rows, rowCount }: QueryResult<Row>): WriteResult {
   return { rows, changes: rowCount ?? 0 };
 }
 
 /**
- * The same rows in the same order, or the error 2201G where PostgreSQL is not primary. The look at the state is a condition that
- * is settled once, before the first row, and costs no column and no round trip; width_bucket is a function of PostgreSQL's own whose error nothing
- * else raises.
+ * The same rows in the same order, or NOT_PRIMARY. The condition names no column, so the server settles it once, before the first row,
+ * and there is no second round trip.
  */
 function refusingUnlessPrimary(text: string): string {
-  const select = text.replace(/[;\s]+$/, "");
-  const buckets = `COALESCE((SELECT 1 FROM dualdb_state WHERE "primary" = 'postgres'), 0)`;
-  return `SELECT * FROM (${select}\n) AS dualdb_read WHERE width_bucket(0, 0, 1, ${buckets}) = 1`;
+  return `SELECT * FROM (${text.replace(/[;\s]+$/, "")}\n) AS dualdb_read WHERE dualdb_require_primary()`;
 }

@@ -367,6 +367,16 @@ describe.each(postgresServers)("reads and writes on $name", ({ url: server }) =>
     }
   });
 
+  test("a schema from before the check is named too", async () => {
+    const { engine, url } = await prepared();
+    await runAt(url, "DROP FUNCTION dualdb_require_primary");
+    await expect(engine.read(statement("SELECT 1"), { asPrimary: true })).rejects.toMatchObject({
+      code: "SCHEMA_MISSING",
+      message: expect.stringContaining("function dualdb_require_primary"),
+    });
+    await expect(engine.read(statement("SELECT no_such_function()"))).rejects.toMatchObject({ code: "QUERY_FAILED" });
+  });
+
   test("a refused row names table and column, never its value", async () => {
     const { engine } = await prepared();
     await engine.transaction({ mode: "write" }, (t) =>
