@@ -41,6 +41,8 @@ export type {
   MessageRecord,
   QueryRecord,
   SenderType,
+  UserProfileChanges,
   UserProfileRecord,
 } from "./services/records.js";
+export type { JsonInput, NumberInput } from "./services/values.js";
 export type { DrainResult, Refused, SideStatus, Status } from "./status.js";
