@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine, Statement } from "../../src/engines/engine.js";
-import { type ServiceSide, serviceSides } from "../support/service-sides.js";
+import { serviceSides } from "../support/service-sides.js";
 import { openServices, type Services } from "../support/services.js";
 
 /** Many rows for few users, so that PostgreSQL has a reason to use an index. */
@@ -50,8 +50,8 @@ describe.each(serviceSides)("plans on $name", (side) => {
   let services: Services;
   let engine: Engine;
   beforeAll(async () => {
-    const opened: ServiceSide = { ...side, open: async () => (engine = await side.open()) };
-    services = await openServices(opened);
+    services = await openServices(side);
+    engine = services.engine;
     await engine.transaction({ mode: "write" }, (transaction) => transaction.script(fill(side.side)));
   });
   afterAll(() => services.close());

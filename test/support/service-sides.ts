@@ -1,40 +1,60 @@
-import { readFileSync } from "node:fs";
+import type { Adapter } from "../../src/adapter.js";
+import { readConfig } from "../../src/config.js";
 import type { Engine, Side } from "../../src/engines/engine.js";
-import { openLibsql } from "../../src/engines/libsql.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
+import { open } from "../../src/open.js";
+import { migrate } from "../../src/schema/migrations.js";
 import { freshPostgres, freshSqlite, postgresServers } from "./databases.js";
-import { runAt } from "./postgres.js";
-import { configOf } from "./postgres-config.js";
 
-/** A side that the conformance suites run on: `open` gives an engine on a new database that has the six tables. */
+/** A new pair of databases, or SQLite alone, with one side primary. */
+export interface OpenSide {
+  /** The primary's. */
+  readonly engine: Engine;
+  readonly adapter: Adapter;
+  close(): Promise<void>;
+}
+
+/** A side that the conformance suites run on, as the adapter opens it. */
 export interface ServiceSide {
   readonly name: string;
   readonly side: Side;
-  open(): Promise<Engine>;
+  open(): Promise<OpenSide>;
 }
 
 export const serviceSides: readonly ServiceSide[] = [
-  { name: "SQLite file", side: "sqlite", open: openFile },
+  { name: "SQLite file", side: "sqlite", open: () => openSide({ SQLITE_DB_PATH: freshSqlite() }) },
   ...postgresServers.map(({ name, url }): ServiceSide => {
     return { name: `PostgreSQL ${name}`, side: "postgres", open: () => openServer(url) };
   }),
 ];
 
-async function openFile(): Promise<Engine> {
-  const file = freshSqlite();
-  const config = { url: `file:${file}`, authToken: undefined, file };
-  const engine = await openLibsql({ config, logger: silentLogger });
-  await engine.transaction({ mode: "write" }, (transaction) => transaction.script(schema("libsql")));
-  return engine;
+async function openServer(serverUrl: string): Promise<OpenSide> {
+  const env = {
+    SQLITE_DB_PATH: freshSqlite(),
+    DATABASE_URL: await freshPostgres(serverUrl),
+    USE_POSTGRES_PRIMARY: "on",
+  };
+  const { postgres: config } = readConfig(env);
+  if (config === null) throw new Error("no PostgreSQL in the configuration");
+  const engine = openPostgres({ config, logger: silentLogger });
+  await migrate({ engine, timeoutMs: 30_000, logger: silentLogger });
+  await engine.close();
+  return openSide(env);
 }
 
-async function openServer(serverUrl: string): Promise<Engine> {
-  const url = await freshPostgres(serverUrl);
-  await runAt(url, schema("postgres"));
-  return openPostgres({ config: configOf(url), logger: silentLogger });
-}
-
-function schema(folder: "libsql" | "postgres"): string {
-  return readFileSync(new URL(`../../sql/${folder}/0001_tables.sql`, import.meta.url), "utf8");
+async function openSide(env: NodeJS.ProcessEnv): Promise<OpenSide> {
+  const opened = await open(readConfig(env), silentLogger, { clock: Date.now, reached: () => undefined });
+  const { sqlite, primary, relay } = opened;
+  const postgres = primary.side === "postgres" ? await opened.postgres() : null;
+  const engine = postgres ?? sqlite;
+  if (engine === null) throw new Error("nothing is open");
+  return {
+    engine,
+    adapter: opened.adapter,
+    close: async () => {
+      await relay?.stop();
+      await Promise.all([sqlite?.close(), postgres?.close()]);
+    },
+  };
 }

@@ -1,14 +1,17 @@
+import type { Engine } from "../../src/engines/engine.js";
 import type { Logger } from "../../src/logger.js";
 import { createDocumentService, type DocumentService } from "../../src/services/documents.js";
 import { type AnalyzeMessage, createMessageService, type MessageService } from "../../src/services/messages.js";
 import { createUserProfileService, type UserProfileService } from "../../src/services/profiles.js";
 import { type AnalyzeQuery, createQueryService, type QueryService } from "../../src/services/queries.js";
-import { type DirectAdapter, directAdapter } from "./direct-adapter.js";
+import { type RecordingAdapter, recordingAdapter } from "./recording-adapter.js";
 import type { ServiceSide } from "./service-sides.js";
 
 /** The four services on a new database of one side. */
 export interface Services {
-  readonly adapter: DirectAdapter;
+  readonly adapter: RecordingAdapter;
+  /** The primary's, for what a test looks at or puts there past the services. */
+  readonly engine: Engine;
   readonly messages: MessageService;
   readonly queries: QueryService;
   readonly documents: DocumentService;
@@ -27,21 +30,22 @@ export interface ServiceOptions {
 }
 
 export async function openServices(side: ServiceSide, options: ServiceOptions = {}): Promise<Services> {
-  const engine = await side.open();
-  const adapter = directAdapter(engine);
+  const opened = await side.open();
+  const adapter = recordingAdapter(opened.adapter, side.side);
   const warnings: object[] = [];
   const logger: Logger = { debug() {}, info() {}, warn: (fields) => warnings.push(fields), error() {} };
   const { analyzeMessage, analyzeQuery, analysisTimeoutMs = 1_000 } = options;
   const parts = { adapter, logger, clock: () => services.now, analysisTimeoutMs };
   const services: Services = {
     adapter,
+    engine: opened.engine,
     messages: createMessageService({ ...parts, analyze: analyzeMessage }),
     queries: createQueryService({ ...parts, analyze: analyzeQuery }),
     documents: createDocumentService(parts),
     profiles: createUserProfileService(parts),
     now: 1_700_000_000_000,
     warnings,
-    close: () => engine.close(),
+    close: () => opened.close(),
   };
   return services;
 }
