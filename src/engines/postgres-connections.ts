@@ -1,11 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { ConnectionOptions } from "node:tls";
-import type { Client, ClientConfig, Pool, PoolClient } from "pg";
+import type { Client, Pool, PoolClient } from "pg";
 import type { PostgresConfig } from "../config.js";
 import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { EngineStatistics } from "./engine.js";
-import { isAccessRule, isTlsRefusal, translate } from "./postgres-errors.js";
+import { clientConfig, plainClient, TlsChoice } from "./postgres-client.js";
+import { translate } from "./postgres-errors.js";
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 30_000;
@@ -180,72 +180,4 @@ function closed(target: string): DualDbError {
   return new DualDbError("DATABASE_CLOSED", `the connections to PostgreSQL at ${target} are closed`, {
     side: "postgres",
   });
-}
-
-/** libpq's sslmode. `prefer` and `allow` go on without TLS where the server has none, and back to it where that is not let in. */
-class TlsChoice {
-  readonly #config: PostgresConfig;
-  #plain = false;
-
-  constructor(config: PostgresConfig) {
-    this.#config = config;
-  }
-
-  get options(): false | ConnectionOptions {
-    const { sslMode, ca } = this.#config;
-    if (sslMode === "disable" || this.#plain) return false;
-    const authority = ca === undefined ? {} : { ca };
-    if (sslMode === "verify-full") return { rejectUnauthorized: true, ...authority };
-    if (sslMode === "verify-ca")
-      return { rejectUnauthorized: true, checkServerIdentity: () => undefined, ...authority };
-    return { rejectUnauthorized: false };
-  }
-
-  /** Whether another attempt would be made differently after this error. */
-  changesAfter(error: unknown): boolean {
-    const { sslMode } = this.#config;
-    if (sslMode !== "prefer" && sslMode !== "allow") return false;
-    if (isTlsRefusal(error)) this.#plain = true;
-    else if (this.#plain && isAccessRule(error)) this.#plain = false;
-    else return false;
-    return true;
-  }
-}
-
-function clientConfig(
-  { host, port, database, user, password }: PostgresConfig,
-  ssl: false | ConnectionOptions,
-): ClientConfig {
-  return {
-    host,
-    port,
-    database,
-    user,
-    // A function keeps the driver from looking into PGPASSWORD and ~/.pgpass.
-    password: () => password ?? "",
-    ssl,
-    sslnegotiation: "postgres",
-    keepAlive: true,
-  };
-}
-
-/**
- * A client that sends no start-up parameters, whatever PGOPTIONS and PGAPPNAME say: PgBouncer refuses most. The encoding is one that
- * it follows, and without it a database in another encoding would garble text.
- */
-function plainClient(
-  Base: typeof Client,
-  config: () => ClientConfig,
-  watch: (client: Client) => void,
-): new () => Client {
-  return class extends Base {
-    constructor() {
-      super(config());
-      watch(this);
-    }
-
-    getStartupConf(): Record<string, string | undefined> {
-      return { user: this.user, database: this.database, client_encoding: "UTF8" };
-    }
-  };
 }

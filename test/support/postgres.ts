@@ -1,16 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -24,6 +14,7 @@ import {
   reachable,
   unprivileged,
 } from "./postgres-binaries.js";
+import { give, initialise, passwordOf, serverArguments } from "./postgres-cluster.js";
 
 export interface PostgresOptions {
   /** Whose programs; without it the machine's own, else those of the development dependency. */
@@ -299,70 +290,6 @@ function chooseBinaries(kind: BinariesKind | undefined): Binaries {
   throw new Error(
     `no PostgreSQL binaries (${kind ?? "installed or embedded"}): install PostgreSQL, or run npm ci with optional dependencies`,
   );
-}
-
-function initialise(binaries: Binaries, directory: string, options: PostgresOptions): void {
-  if (options.tls) createCertificate(directory);
-  const passwordFile = path.join(directory, "password");
-  if (options.auth === "scram-sha-256") {
-    writeFileSync(passwordFile, passwordOf(options));
-    give(passwordFile);
-  }
-  const data = path.join(directory, "data");
-  const locale = ["--encoding=UTF8", "--no-locale"];
-  const access =
-    options.auth === "scram-sha-256" ? ["-A", "scram-sha-256", `--pwfile=${passwordFile}`] : ["-A", "trust"];
-  execFileSync(programPath(binaries, "initdb"), ["-D", data, "-U", "postgres", "--no-sync", ...locale, ...access], {
-    ...unprivileged,
-    cwd: directory,
-    env: binaries.environment,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-}
-
-function passwordOf({ password = "secret" }: PostgresOptions): string {
-  return password;
-}
-
-function serverArguments(directory: string, port: number, options: PostgresOptions): string[] {
-  const sockets = path.join(directory, "s");
-  if (process.platform !== "win32") {
-    mkdirSync(sockets, { recursive: true });
-    give(sockets);
-  }
-  const tls = {
-    ssl: "on",
-    ssl_cert_file: path.join(directory, "server.crt"),
-    ssl_key_file: path.join(directory, "server.key"),
-  };
-  const settings = {
-    port,
-    listen_addresses: "127.0.0.1",
-    unix_socket_directories: process.platform === "win32" ? "" : sockets,
-    max_connections: 200,
-    fsync: options.fsync ? "on" : "off",
-    ...(options.tls ? tls : {}),
-    ...options.settings,
-  };
-  const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  return ["-D", path.join(directory, "data"), ...flags];
-}
-
-/** A certificate for `localhost`, which is not what `127.0.0.1` asks for: both verify modes can be told apart. */
-function createCertificate(directory: string): void {
-  const certificate = path.join(directory, "server.crt");
-  const key = path.join(directory, "server.key");
-  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"];
-  const extensions = ["-addext", "subjectAltName=DNS:localhost"];
-  execFileSync("openssl", [...request, ...extensions, "-out", certificate, "-keyout", key], { stdio: "ignore" });
-  chmodSync(key, 0o600);
-  give(certificate);
-  give(key);
-}
-
-function give(entry: string): void {
-  if (unprivileged.uid !== undefined && unprivileged.gid !== undefined)
-    chownSync(entry, unprivileged.uid, unprivileged.gid);
 }
 
 /** A port of 127.0.0.1 that nobody listens on now. */
