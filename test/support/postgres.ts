@@ -160,11 +160,12 @@ class LocalPostgres implements PostgresServer {
   }
 
   freeze(): void {
-    for (const pid of this.#family()) process.kill(pid, "SIGSTOP");
+    process.kill(this.pid, "SIGSTOP");
+    for (const pid of familyOf(this.pid)) signalIfThere(pid, "SIGSTOP");
   }
 
   thaw(): void {
-    for (const pid of this.#family()) process.kill(pid, "SIGCONT");
+    for (const pid of familyOf(this.pid)) signalIfThere(pid, "SIGCONT");
   }
 
   async stop(): Promise<void> {
@@ -223,8 +224,10 @@ class LocalPostgres implements PostgresServer {
     const child = this.#process;
     this.#process = null;
     if (child === null || hasEnded(child)) return;
+    // Else a program that waits for nothing but this would end before it.
+    child.ref();
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    for (const pid of familyOf(child.pid)) resume(pid);
+    for (const pid of familyOf(child.pid)) signalIfThere(pid, "SIGCONT");
     child.kill(process.platform === "win32" ? "SIGKILL" : signal);
     await ended;
   }
@@ -232,10 +235,6 @@ class LocalPostgres implements PostgresServer {
   #signal(signal: NodeJS.Signals): void {
     this.#process?.kill("SIGCONT");
     this.#process?.kill(signal);
-  }
-
-  #family(): number[] {
-    return familyOf(this.pid);
   }
 }
 
@@ -256,11 +255,11 @@ function familyOf(pid: number | undefined): number[] {
 }
 
 /** A session may end between the listing and the signal. */
-function resume(pid: number): void {
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, "SIGCONT");
-  } catch {
-    return;
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }
 
