@@ -122,6 +122,8 @@ export class Relay {
 
   /** One look at everything; how long to sleep afterwards, in milliseconds. */
   async #cycle(): Promise<number> {
+    // Mirroring goes on while a flip is half-way, so that only a look at the states tells that its process is gone.
+    if (!this.#nudged) this.#primary = null;
     this.#nudged = false;
     try {
       const engaged = await this.#parts.partner.engage();
