@@ -183,6 +183,7 @@ describe.each(servers)("search on SQLite and $name", (server) => {
   ])("finds %j by %j as its stemmer has it", async (content, search, expected) => {
     const channel = `${content} by ${search}`;
     await save(content, channel);
-    expect(await count(search, channel)).toEqual(expected);
+    const [here, there] = expected;
+    expect(await count(search, channel)).toEqual([here, server.side === "postgres" ? there : here]);
   });
 });

@@ -6,6 +6,7 @@ import { silentLogger } from "../../src/logger.js";
 import { open } from "../../src/open.js";
 import { migrate } from "../../src/schema/migrations.js";
 import { freshPostgres, freshSqlite, postgresServers } from "./databases.js";
+import { sqldRuns, startSqld } from "./sqld.js";
 
 /** A new pair of databases, or SQLite alone, with one side primary. */
 export interface OpenSide {
@@ -24,6 +25,7 @@ export interface ServiceSide {
 
 export const serviceSides: readonly ServiceSide[] = [
   { name: "SQLite file", side: "sqlite", open: () => openSide({ SQLITE_DB_PATH: freshSqlite() }) },
+  ...(sqldRuns ? [{ name: "libSQL server", side: "sqlite" as const, open: openRemote }] : []),
   ...postgresServers.map(({ name, url }): ServiceSide => {
     return { name: `PostgreSQL ${name}`, side: "postgres", open: () => openServer(url) };
   }),
@@ -41,6 +43,18 @@ async function openServer(serverUrl: string): Promise<OpenSide> {
   await migrate({ engine, timeoutMs: 30_000, logger: silentLogger });
   await engine.close();
   return openSide(env);
+}
+
+async function openRemote(): Promise<OpenSide> {
+  const server = await startSqld();
+  const side = await openSide({ TURSO_DATABASE_URL: server.url });
+  return {
+    ...side,
+    close: async () => {
+      await side.close();
+      await server.stop();
+    },
+  };
 }
 
 async function openSide(env: NodeJS.ProcessEnv): Promise<OpenSide> {
