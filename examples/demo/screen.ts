@@ -1,0 +1,84 @@
+import { styleText } from "node:util";
+import type { Side } from "dualdb";
+
+/** How things stand at a moment. */
+export interface Moment {
+  /** Milliseconds since the beginning. */
+  readonly time: number;
+  readonly primary: Side | null;
+  readonly acknowledged: number;
+  /** null where nobody knows. */
+  readonly owed: number | null;
+}
+
+export type Colour = "red" | "green" | "yellow" | "dim" | "bold" | "cyan";
+
+export const sideNames: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
+
+/** What the demo shows: a title per step, a line per moment, and on a terminal the present moment below them. */
+export class Screen {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #colours: boolean;
+  #live = false;
+
+  constructor(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv) {
+    this.#stream = stream;
+    this.#colours = stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+  }
+
+  line(text = ""): void {
+    this.#clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  step(number: number, title: string, flags: string): void {
+    this.line();
+    this.line(
+      `${this.paint("bold", `${String(number).padStart(2)}  ${title}`)}${flags === "" ? "" : `  ${this.paint("cyan", flags)}`}`,
+    );
+  }
+
+  heads(): void {
+    this.line(this.paint("dim", `    ${columns("time", "primary", "acknowledged", "owed")}`));
+  }
+
+  moment(moment: Moment, note = ""): void {
+    this.line(`    ${this.#columnsOf(moment)}${note === "" ? "" : `   ${note}`}`.trimEnd());
+  }
+
+  /** A line that the next one replaces; only where somebody watches. */
+  live(moment: Moment): void {
+    if (this.#stream.isTTY !== true) return;
+    this.#clear();
+    this.#stream.write(this.paint("dim", `    ${this.#columnsOf(moment)}`));
+    this.#live = true;
+  }
+
+  paint(colour: Colour, text: string): string {
+    return this.#colours ? styleText(colour, text, { validateStream: false }) : text;
+  }
+
+  #columnsOf({ time, primary, acknowledged, owed }: Moment): string {
+    const seconds = `${(time / 1_000).toFixed(1)} s`;
+    return columns(
+      seconds,
+      primary === null ? "-" : sideNames[primary],
+      count(acknowledged),
+      owed === null ? "-" : count(owed),
+    );
+  }
+
+  #clear(): void {
+    if (this.#live) this.#stream.write("\r\u001b[2K");
+    this.#live = false;
+  }
+}
+
+/** 12,345 */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function columns(time: string, primary: string, acknowledged: string, owed: string): string {
+  return `${time.padStart(7)}  ${primary.padEnd(10)}  ${acknowledged.padStart(12)}  ${owed.padStart(7)}`;
+}
