@@ -62,6 +62,7 @@ export class RoutedAdapter implements Adapter {
   };
   readonly reads: ReadCounts = { fenced: 0, owed: 0, failedOver: 0 };
   #route: Route;
+  #warned = false;
 
   constructor(parts: RoutedParts) {
     this.#parts = parts;
@@ -145,6 +146,7 @@ export class RoutedAdapter implements Adapter {
   async #readFenced(query: Query): Promise<Row[]> {
     if (!(await this.#isClear(query))) {
       this.reads.owed += 1;
+      this.#warnOnceUnshadowed();
       return this.#readFrom("sqlite", query, { asPrimary: true });
     }
     try {
@@ -174,10 +176,19 @@ export class RoutedAdapter implements Adapter {
       if (look === "elsewhere") await this.#parts.primary.follow();
       if (look !== "owed") return look === "clear";
       const left = deadline - clock();
-      if (relay === null || relay.failing || left <= 0) return false;
+      if (relay === null || relay.failing || left <= 0 || this.route.shadow === null) return false;
       relay.nudge();
       await relay.batch(left);
     }
+  }
+
+  #warnOnceUnshadowed(): void {
+    if (this.#warned || this.route.shadow !== null) return;
+    this.#warned = true;
+    this.#parts.logger.warn(
+      { event: "reads-unshadowed" },
+      "nothing brings PostgreSQL up to date, so SQLite answers what it is owed: set USE_POSTGRES_SHADOW",
+    );
   }
 
   #sqlite(): Engine {
