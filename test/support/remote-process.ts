@@ -1,5 +1,5 @@
-import { DualDatabase } from "../../src/database.js";
 import sql from "sql-template-tag";
+import { DualDatabase } from "../../src/database.js";
 import type { Call, Reply } from "./remote.js";
 
 /**
