@@ -1,4 +1,4 @@
-import type { Stats } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Client } from "@libsql/client";
@@ -38,6 +38,7 @@ export class Connection {
   #ready = false;
   #used = false;
   #saidReadOnly = false;
+  #inode: number | undefined;
 
   private constructor(client: Client, place: Place, options: ConnectionOptions) {
     this.#client = client;
@@ -116,7 +117,23 @@ export class Connection {
     }
     this.#used = true;
     if (this.#file !== null) await this.#setPragmas();
+    this.#inode = this.#currentInode();
     this.#ready = true;
+  }
+
+  /**
+   * A file that has been taken away or replaced while it is open goes on taking writes, and they are gone with the process. So a write
+   * is acknowledged only while its file is the one under the name.
+   */
+  assertSameFile(): void {
+    if (this.#file === null || this.#currentInode() === this.#inode) return;
+    this.#ready = false;
+    const advice = "this write is not in the file of that name. Restore the file that was there, then start again";
+    throw problem("DATABASE_UNAVAILABLE", `${this.#file} was removed or replaced while it was open: ${advice}`);
+  }
+
+  #currentInode(): number | undefined {
+    return this.#file === null ? undefined : statSync(this.#file, { throwIfNoEntry: false })?.ino;
   }
 
   async #setPragmas(): Promise<void> {

@@ -67,7 +67,9 @@ class LibsqlEngine implements Engine {
     const attempt = (client: Client) => attemptTransaction(client, this.#connection, this.#queue, mode, work);
     return this.#queue.run(async () => {
       try {
-        return await this.#connection.run(attempt);
+        const result = await this.#connection.run(attempt);
+        if (mode === "write") this.#connection.assertSameFile();
+        return result;
       } catch (error) {
         throw isBusy(error) ? libsqlError(error, this.#connection.place, "read") : error;
       }
@@ -86,7 +88,9 @@ class LibsqlEngine implements Engine {
   #slot<T>(doing: Doing, work: (client: Client) => Promise<T>): Promise<T> {
     return this.#queue.run(async () => {
       try {
-        return await this.#connection.run(work);
+        const result = await this.#connection.run(work);
+        if (doing === "write") this.#connection.assertSameFile();
+        return result;
       } catch (error) {
         throw libsqlError(error, this.#connection.place, doing);
       }

@@ -1,6 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -113,6 +123,18 @@ describe("a locked file", () => {
     expect(seen).toEqual([0n, 1n]);
     expect(await count(other)).toBe(2);
     await Promise.all([engine.close(), other.close()]);
+  });
+
+  test("that is removed or replaced while it is open acknowledges no write", async () => {
+    const file = await withItems();
+    const engine = await openAt(file);
+    await engine.write([insert("kept")]);
+    renameSync(file, `${file}.away`);
+    await expect(engine.write([insert("gone")])).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE" });
+    await expect(engine.transaction({ mode: "write" }, (t) => t.execute(insert("gone too")))).rejects.toThrow(file);
+    renameSync(`${file}.away`, file);
+    await engine.write([insert("back")]);
+    await engine.close();
   });
 
   test("that was taken away meanwhile is not made anew", async () => {
