@@ -46,6 +46,14 @@ export class Mirror {
     this.#pair = pair;
   }
 
+  /** Whether this side's journal holds anything, as one look that takes no lock. NOT_PRIMARY where the side is not primary any more. */
+  async isOwed(from: Side): Promise<boolean> {
+    const text = `SELECT "primary", EXISTS (SELECT 1 FROM dualdb_journal) AS owed FROM dualdb_state WHERE id = 1`;
+    const [row] = await this.#pair[from].read({ sql: text, text, values: [] }, { timeoutMs: this.#pair.timeoutMs });
+    if (row?.primary !== from) throw overtaken();
+    return row.owed === 1;
+  }
+
   /** The next batch of one side's journal behind `after`, smaller where the latest rows were large. */
   async next(from: Side, after: Entry | null, quarantined: boolean): Promise<PassResult> {
     const limit = Math.min(mostRows, Math.max(1, Math.floor(mostCharacters / this.#charactersInARow)));

@@ -1,9 +1,10 @@
 import sql from "sql-template-tag";
 import type { Transaction } from "../engines/engine.js";
+import { hasCode } from "../errors.js";
 import { type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal } from "./journal.js";
 import { KeySet } from "./key-set.js";
-import { applyGuarded, held, isRefusal, opened, overtaken, type Pair } from "./mirror.js";
+import { applyGuarded, held, opened, overtaken, type Pair } from "./mirror.js";
 import { bumpCas, lockPostgresState, readSqliteState, type SqliteState } from "./state.js";
 
 /** A row that was written on both sides around a forced roll-back. SQLite's version stays. */
@@ -69,7 +70,7 @@ export class Recovery {
         return true;
       });
     } catch (error) {
-      if (isRefusal(error)) return false;
+      if (hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) return false;
       throw error;
     }
   }

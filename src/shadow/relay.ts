@@ -124,16 +124,22 @@ export class Relay {
   async #cycle(): Promise<number> {
     // Mirroring goes on while a flip is half-way, so that only a look at the states tells that its process is gone.
     if (!this.#nudged) this.#primary = null;
+    const nudged = this.#nudged;
     this.#nudged = false;
     try {
       const engaged = await this.#parts.partner.engage();
       const settled = this.#primary !== null || (await this.#settle(engaged));
-      if (settled && this.#parts.shadow) await this.#drain(engaged);
+      if (settled && this.#parts.shadow && (nudged || (await this.#isOwed(engaged)))) await this.#drain(engaged);
       this.#succeeded();
       return this.#nudged || this.#primary === null ? 0 : pollMs;
     } catch (error) {
       return this.#failed(error);
     }
+  }
+
+  /** A look that takes no lock; it also notices that the primary has moved. */
+  async #isOwed({ mirror }: Engaged): Promise<boolean> {
+    return this.#primary !== null && mirror.isOwed(this.#primary);
   }
 
   /** Works off what a forced roll-back or a crash has left. Tells whether the pair is settled. */

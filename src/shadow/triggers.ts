@@ -78,9 +78,11 @@ function evictionTrigger(table: Table, event: string): Trigger {
     (columns) => `(${columns.map((column) => `t.${quote(column)} = NEW.${quote(column)}`).join(" AND ")})`,
   );
   const from = `, ${quote(table.name)} AS t`;
+  const columns = [...new Set(table.uniques.flat())].map(quote).join(", ");
+  const when = event === "UPDATE" ? `UPDATE OF ${columns}` : event;
   return {
     name,
-    sql: `CREATE TRIGGER ${quote(name)} BEFORE ${event} ON ${quote(table.name)} ${unlessMirror} BEGIN
+    sql: `CREATE TRIGGER ${quote(name)} BEFORE ${when} ON ${quote(table.name)} ${unlessMirror} BEGIN
   ${nextVersion}
   ${enter(table, keyExpression("sqlite", table, "t"), `AND (${same.join(" OR ")})`, from)}
 END`,
