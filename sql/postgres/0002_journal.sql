@@ -6,7 +6,10 @@ CREATE TABLE dualdb_state (
   wanted TEXT NOT NULL DEFAULT 'sqlite' CHECK (wanted IN ('sqlite', 'postgres')),
   pair_id TEXT,
   finalized BOOLEAN NOT NULL DEFAULT FALSE,
-  changed_at BIGINT
+  changed_at BIGINT,
+  -- Makes "primary" part of a key, so that a change of it, and no other lock on the row, ends a writer that locks it FOR KEY SHARE and
+  -- whose snapshot is older.
+  UNIQUE (id, "primary")
 );
 INSERT INTO dualdb_state (id) VALUES (1);
 
