@@ -84,9 +84,9 @@ export class Fleet {
     this.#failed = failed;
   }
 
-  /** The latest report of the newest bot. */
+  /** The latest report of the newest bot that has made one. */
   get report(): Report | null {
-    return this.#bots.at(-1)?.report ?? null;
+    return this.#bots.findLast(({ report }) => report !== null)?.report ?? null;
   }
 
   /** Gives a message to one of the bots, in turn. False where none is open. */

@@ -65,6 +65,7 @@ export class Ledger {
 
   /** The longest time between two acknowledged writes since this was last asked, in milliseconds; the time since the last one counts. */
   takeLongestPause(now: number): number {
+    this.catchUp();
     const longest = Math.max(this.#longestPauseMs, this.#lastAt === null ? 0 : now - this.#lastAt);
     this.#longestPauseMs = 0;
     return longest;

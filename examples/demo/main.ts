@@ -8,6 +8,9 @@ import { seeded, smallTalk, Traffic, talkers } from "./traffic.js";
 import { countedMessages, judge, show } from "./verdict.js";
 import { Workshop } from "./workshop.js";
 
+/** Somebody has asked to stop. */
+class Interrupted extends Error {}
+
 /** Exit status: 0 both databases hold the same and nothing was lost, 3 they do not, 2 wrong usage, 1 it could not be told, 130 stopped. */
 process.exitCode = await main();
 
@@ -24,8 +27,6 @@ async function main(): Promise<number> {
     return explain(error, screen);
   }
 }
-
-class Interrupted extends Error {}
 
 function explain(error: unknown, screen: Screen): number {
   if (error instanceof Interrupted) screen.line("stopped");
@@ -53,14 +54,14 @@ async function run(given: Arguments, screen: Screen, abort: AbortController): Pr
       ledger,
       server,
       sqlite,
+      traffic,
       screen,
       fleet,
       signal: abort.signal,
-      pauseMs: given.quick ? 300 : 2_000,
+      pauseMs: given.quick ? 200 : 1_500,
     });
     traffic.start(failed);
     for (const step of steps) await step(stage);
-    await traffic.stop();
     await fleet.stop();
     return await conclude(workshop, counted, stage, screen);
   } finally {
@@ -92,7 +93,7 @@ async function conclude(
   stage: Stage,
   screen: Screen,
 ): Promise<number> {
-  stage.begin("both databases, row by row");
+  stage.begin("Both databases, row by row");
   const { ledger } = workshop;
   ledger.catchUp();
   const verdict = await judge(workshop.sqlite, workshop.postgres, ledger, counted);

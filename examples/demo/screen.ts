@@ -9,6 +9,8 @@ export interface Moment {
   readonly acknowledged: number;
   /** null where nobody knows. */
   readonly owed: number | null;
+  /** The longest time between two acknowledged writes, in milliseconds. */
+  readonly pauseMs?: number;
 }
 
 export type Colour = "red" | "green" | "yellow" | "dim" | "bold" | "cyan";
@@ -31,41 +33,32 @@ export class Screen {
     this.#stream.write(`${text}\n`);
   }
 
-  step(number: number, title: string, flags: string): void {
+  step(number: number, title: string, command: string): void {
     this.line();
-    this.line(
-      `${this.paint("bold", `${String(number).padStart(2)}  ${title}`)}${flags === "" ? "" : `  ${this.paint("cyan", flags)}`}`,
-    );
+    this.line(this.paint("bold", `${String(number).padStart(2)}  ${title}`));
+    if (command !== "") this.line(`    ${this.paint("cyan", command)}`);
   }
 
   heads(): void {
-    this.line(this.paint("dim", `    ${columns("time", "primary", "acknowledged", "owed")}`));
+    this.line(
+      this.paint("dim", `    ${columns("time", "primary", "acknowledged", "owed", "longest pause")}`.trimEnd()),
+    );
   }
 
   moment(moment: Moment, note = ""): void {
-    this.line(`    ${this.#columnsOf(moment)}${note === "" ? "" : `   ${note}`}`.trimEnd());
+    this.line(`    ${columnsOf(moment)}  ${note}`.trimEnd());
   }
 
   /** A line that the next one replaces; only where somebody watches. */
   live(moment: Moment): void {
     if (this.#stream.isTTY !== true) return;
     this.#clear();
-    this.#stream.write(this.paint("dim", `    ${this.#columnsOf(moment)}`));
+    this.#stream.write(this.paint("dim", `    ${columnsOf(moment)}`));
     this.#live = true;
   }
 
   paint(colour: Colour, text: string): string {
     return this.#colours ? styleText(colour, text, { validateStream: false }) : text;
-  }
-
-  #columnsOf({ time, primary, acknowledged, owed }: Moment): string {
-    const seconds = `${(time / 1_000).toFixed(1)} s`;
-    return columns(
-      seconds,
-      primary === null ? "-" : sideNames[primary],
-      count(acknowledged),
-      owed === null ? "-" : count(owed),
-    );
   }
 
   #clear(): void {
@@ -79,6 +72,18 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-function columns(time: string, primary: string, acknowledged: string, owed: string): string {
-  return `${time.padStart(7)}  ${primary.padEnd(10)}  ${acknowledged.padStart(12)}  ${owed.padStart(7)}`;
+function columnsOf({ time, primary, acknowledged, owed, pauseMs }: Moment): string {
+  return columns(
+    `${(time / 1_000).toFixed(1)} s`,
+    primary === null ? "-" : sideNames[primary],
+    count(acknowledged),
+    owed === null ? "-" : count(owed),
+    pauseMs === undefined ? "" : `${count(pauseMs)} ms`,
+  );
+}
+
+function columns(time: string, primary: string, acknowledged: string, owed: string, pause: string): string {
+  return [time.padStart(7), primary.padEnd(10), acknowledged.padStart(12), owed.padStart(6), pause.padStart(13)].join(
+    "  ",
+  );
 }

@@ -4,12 +4,14 @@ import type { PostgresServer } from "../../test/support/postgres.js";
 import type { Fleet } from "./fleet.js";
 import type { Ledger } from "./ledger.js";
 import type { Report } from "./protocol.js";
-import { count, type Moment, type Screen } from "./screen.js";
+import type { Moment, Screen } from "./screen.js";
+import type { Traffic } from "./traffic.js";
 
 export interface StageParts {
   readonly screen: Screen;
   readonly fleet: Fleet;
   readonly ledger: Ledger;
+  readonly traffic: Traffic;
   readonly server: PostgresServer;
   /** The old bot's file, as a console would open it. */
   readonly sqlite: Engine;
@@ -21,7 +23,12 @@ export interface StageParts {
 }
 
 const lookEveryMs = 50;
-const showEveryMs = 500;
+/** A line is printed so often while so many rows are owed. */
+const showEveryMs = 400;
+const manyRows = 100;
+/** With traffic there is always something on its way: after so long, so few rows count as none. */
+const settleMs = 3_000;
+const fewRows = 50;
 const patienceMs = 60_000;
 
 /** What the steps work with: the bots, the databases, and the screen that follows them. */
@@ -29,6 +36,8 @@ export class Stage {
   readonly parts: StageParts;
   readonly #began = Date.now();
   #step = 0;
+  #shown = 0;
+  #isQuiet = false;
 
   constructor(parts: StageParts) {
     this.parts = parts;
@@ -38,21 +47,22 @@ export class Stage {
     return (Date.now() - this.#began) / 1_000;
   }
 
-  begin(title: string, flags = ""): void {
+  /** `command` is what an operator does now. */
+  begin(title: string, command = ""): void {
     this.#step += 1;
-    this.parts.screen.step(this.#step, title, flags);
+    this.parts.screen.step(this.#step, title, command);
     this.#pause();
   }
 
-  /** The step's last line: with the longest time in it between two acknowledged writes. */
+  /** The step's last line. */
   end(note = ""): void {
-    const pause = this.parts.screen.paint("dim", `longest pause ${count(this.#pause())} ms`);
-    this.say(note === "" ? pause : `${note}, ${pause}`);
+    this.parts.screen.moment({ ...this.#moment(), pauseMs: this.#pause() }, note);
   }
 
   /** A line with how things stand now. */
   say(note: string): void {
     this.parts.screen.moment(this.#moment(), note);
+    this.#shown = Date.now();
   }
 
   /** A rolling restart with other flags. */
@@ -61,23 +71,46 @@ export class Stage {
   }
 
   /** Lets the traffic run for a while. */
-  async pass(times = 1): Promise<void> {
-    await this.#watching(sleep(this.parts.pauseMs * times));
+  async pass(): Promise<void> {
+    await this.#watching(sleep(this.parts.pauseMs));
   }
 
-  /** Waits for a report of the newest bot, made from now on, that says so; shows how things move meanwhile. */
+  /** Waits until the other side has everything that it takes. */
+  async caughtUp(): Promise<Report> {
+    const began = Date.now();
+    return this.until("the other side to catch up", ({ owed, refused }) => {
+      if (owed === null) return false;
+      const few = Date.now() - began > settleMs && !this.#isQuiet ? fewRows : 0;
+      return owed - refused.length <= few;
+    });
+  }
+
+  /** Waits for a report of the bot, made from now on, that says so. */
   async until(what: string, holds: (report: Report) => boolean): Promise<Report> {
     const began = Date.now();
-    let shown = began;
     for (;;) {
       const { report } = this.parts.fleet;
       if (report !== null && report.at >= began && holds(report)) return report;
-      if (Date.now() - began > patienceMs) throw new Error(`waited ${patienceMs / 1_000} s in vain: ${what}`);
+      if (Date.now() - began > patienceMs) throw new Error(`waited ${patienceMs / 1_000} s in vain for ${what}`);
       await this.#look();
-      if (Date.now() - shown < showEveryMs) continue;
-      this.say("");
-      shown = Date.now();
     }
+  }
+
+  /** kill -9 while a call is under way. */
+  async kill(): Promise<void> {
+    const { fleet, ledger } = this.parts;
+    const open = ledger.unanswered;
+    do {
+      await new Promise(setImmediate);
+      ledger.catchUp();
+    } while (ledger.unanswered === open);
+    await fleet.kill();
+  }
+
+  /** Ends the traffic. */
+  async quiet(): Promise<void> {
+    await this.parts.traffic.stop();
+    this.#isQuiet = true;
   }
 
   async #watching<T>(work: Promise<T>): Promise<T> {
@@ -93,7 +126,9 @@ export class Stage {
   async #look(): Promise<void> {
     this.parts.signal.throwIfAborted();
     await sleep(lookEveryMs, undefined, { signal: this.parts.signal });
-    this.parts.screen.live(this.#moment());
+    const moment = this.#moment();
+    if ((moment.owed ?? 0) > manyRows && Date.now() - this.#shown > showEveryMs) this.say("");
+    else this.parts.screen.live(moment);
   }
 
   #moment(): Moment {
@@ -104,7 +139,6 @@ export class Stage {
   }
 
   #pause(): number {
-    this.parts.ledger.catchUp();
     return this.parts.ledger.takeLongestPause(Date.now());
   }
 }
