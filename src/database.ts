@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "sql-template-tag";
 import { type Config, readConfig } from "./config.js";
 import type { Row, WriteResult } from "./engines/engine.js";
@@ -52,6 +53,8 @@ export function createDatabase(options: DatabaseOptions = {}): Database {
 
 const drainMs = 10_000;
 const drainAtCloseMs = 2_000;
+/** How long closing waits for a batch that is under way. */
+const lastBatchMs = 500;
 
 /** The class behind `createDatabase`; `internals` are for the tests of this package. */
 export class DualDatabase implements Database {
@@ -126,10 +129,15 @@ export class DualDatabase implements Database {
   async #close(): Promise<void> {
     const opened = await this.#opening?.catch(() => null);
     if (opened === null || opened === undefined) return;
-    if (opened.adapter.route.shadow !== null) await drain(opened, drainAtCloseMs).catch(ignoreUnavailable);
-    await opened.relay?.stop();
-    const postgres = await opened.postgresOpened();
-    await Promise.all([opened.sqlite?.close(), postgres?.close()]);
+    const draining =
+      opened.adapter.route.shadow === null ? null : drain(opened, drainAtCloseMs).catch(ignoreUnavailable);
+    await Promise.race([draining, sleep(drainAtCloseMs, undefined, { ref: false })]);
+    const stopping = opened.relay?.stop();
+    await Promise.race([stopping, sleep(lastBatchMs, undefined, { ref: false })]);
+    // Breaks off what PostgreSQL does not answer, and with it the relay's last batch.
+    await (await opened.postgresOpened())?.close();
+    await stopping;
+    await opened.sqlite?.close();
   }
 }
 

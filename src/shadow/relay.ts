@@ -41,6 +41,7 @@ const longestBackOffMs = 15_000;
 /** A flip that has not moved for so long has lost its process. */
 const abandonedMs = 5_000;
 const quarantineRetryMs = 600_000;
+const hangingMs = 1_000;
 
 /** The background loop that mirrors until the journal is empty. It logs changes of its state, not every failure. */
 export class Relay {
@@ -57,6 +58,7 @@ export class Relay {
   #lastSuccessAt: number | null = null;
   #nextQuarantineAt = 0;
   #primary: Side | null = null;
+  #batchBegan = Number.POSITIVE_INFINITY;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -88,9 +90,9 @@ export class Relay {
     this.#wake.abort();
   }
 
-  /** Whether its last attempt failed, so that nothing is to be expected soon. */
+  /** Whether its last attempt failed or the present one hangs, so that nothing is to be expected soon. */
   get failing(): boolean {
-    return this.#failures > 0;
+    return this.#failures > 0 || this.#parts.clock() - this.#batchBegan > hangingMs;
   }
 
   /** Resolves when the next batch has gone through, or after so many milliseconds. */
@@ -166,7 +168,9 @@ export class Relay {
     if (quarantined) this.#nextQuarantineAt = this.#parts.clock() + quarantineRetryMs;
     let after: Entry | null = null;
     while (!this.#stopping && this.#primary !== null) {
+      this.#batchBegan = this.#parts.clock();
       const result: PassResult = await mirror.next(this.#primary, after, quarantined);
+      this.#batchBegan = Number.POSITIVE_INFINITY;
       this.#count(result);
       this.#announce();
       if (!result.more) break;
@@ -205,6 +209,7 @@ export class Relay {
 
   #failed(error: unknown): number {
     this.#primary = null;
+    this.#batchBegan = Number.POSITIVE_INFINITY;
     if (hasCode(error, "NOT_PRIMARY")) return 0;
     const first = this.#failures === 0 || this.#lastError?.code !== codeOf(error);
     if (first)
