@@ -1,0 +1,118 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, test } from "vitest";
+import { freshPostgres, freshSqlite } from "./support/databases.js";
+import { installPackage } from "./support/installed.js";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+const readText = (name: string) => readFileSync(join(root, name), "utf8");
+
+let folder: string;
+beforeAll(async () => {
+  folder = await installPackage();
+  cpSync(join(root, "examples/bot.ts"), join(folder, "bot.mts"));
+  cpSync(join(root, "examples/bot.ts"), join(folder, "bot.mjs"));
+  cpSync(join(root, "examples/bot.cjs"), join(folder, "bot.cjs"));
+});
+
+function dualdb(args: readonly string[], env: NodeJS.ProcessEnv) {
+  return run(join(folder, "node_modules/.bin/dualdb"), args, { cwd: folder, env: { PATH: process.env.PATH, ...env } });
+}
+
+/** The bot's lines until it has printed two, then Ctrl-C. */
+async function runBot(file: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+  const bot = spawn(process.execPath, [file], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(bot, "exit");
+  const lines = await linesOf(bot, 2);
+  bot.kill("SIGINT");
+  expect(await ended).toEqual([0, null]);
+  return lines;
+}
+
+async function linesOf(bot: ChildProcess, wanted: number): Promise<string[]> {
+  const lines: string[] = [];
+  if (bot.stdout === null) return lines;
+  for await (const line of createInterface({ input: bot.stdout })) if (lines.push(line) === wanted) break;
+  return lines;
+}
+
+describe("the packed tarball", () => {
+  test("holds the built files, the SQL and the documents, and nothing else", () => {
+    const names = readdirSync(join(folder, "node_modules/dualdb")).sort();
+    expect(names).toEqual(["MIGRATION.md", "README.md", "dist", "package.json", "sql"]);
+  });
+
+  test("type-checks in a strict project, without any driver's types", async () => {
+    writeFileSync(join(folder, "flat.mts"), 'import { saveQuery } from "dualdb/functions";\nvoid saveQuery;\n');
+    const options = "--noEmit --strict --module nodenext --target es2022 --skipLibCheck false --types node";
+    const compiler = join(folder, "node_modules/typescript/bin/tsc");
+    await run(process.execPath, [compiler, ...options.split(" "), "bot.mts", "flat.mts"], { cwd: folder });
+    expect(readText("dist/index.d.ts")).not.toMatch(/from "(pg|@libsql\/client)"/);
+  }, 60_000);
+
+  test("takes a bot through every phase, as an ES module and with require()", async () => {
+    const databases = { DATABASE_URL: await freshPostgres(), SQLITE_DB_PATH: freshSqlite() };
+    expect((await runBot("bot.mjs", databases))[0]).toBe(
+      "sqlite: ann 1, bo 1, cleo 1; primary sqlite, owed to the other side 0",
+    );
+    const { stdout } = await dualdb(["migrate"], databases);
+    expect(stdout).toContain("armed  document_collaborators, documents, messages");
+    const [shadow] = await runBot("bot.cjs", { ...databases, USE_POSTGRES_SHADOW: "true" });
+    expect(shadow).toMatch(/^shadow: ann 3, bo 3, cleo 3; primary sqlite/);
+    const [read] = await runBot("bot.mjs", { ...databases, USE_POSTGRES_SHADOW: "true", USE_POSTGRES_READ: "true" });
+    expect(read).toMatch(/^read: ann 5, bo 5, cleo 5; primary sqlite/);
+    const [primary] = await runBot("bot.cjs", {
+      ...databases,
+      USE_POSTGRES_PRIMARY: "true",
+      USE_POSTGRES_SHADOW: "true",
+    });
+    expect(primary).toMatch(/^postgres-shadowed: ann 7, bo 7, cleo 7; primary postgres/);
+    const [alone] = await runBot("bot.mjs", { ...databases, USE_POSTGRES_PRIMARY: "true" });
+    expect(alone).toMatch(/^postgres: ann 9, bo 9, cleo 9; primary postgres/);
+    const [back] = await runBot("bot.cjs", databases);
+    expect(back).toMatch(/^sqlite: ann 11, bo 11, cleo 11; primary sqlite/);
+  }, 90_000);
+});
+
+describe("the documents", () => {
+  test("README shows the bot that is tested", () => {
+    expect(readText("README.md")).toContain(`\`\`\`ts\n${readText("examples/bot.ts")}\`\`\``);
+  });
+
+  test("every function that README names is exported by its name", async () => {
+    const rows = [...readText("README.md").matchAll(/^\| `\w+Service` \| (.*) \|$/gm)].map(([, names]) => names);
+    const named = [...rows.join().matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    const functions: object = await import("../src/functions.js");
+    expect(named.length).toBeGreaterThan(25);
+    expect(Object.keys(functions)).toEqual(expect.arrayContaining(named));
+  });
+
+  test("the commands that MIGRATION.md gives do what it says", async () => {
+    const env = { DATABASE_URL: await freshPostgres(), SQLITE_DB_PATH: freshSqlite() };
+    const commands = [...readText("MIGRATION.md").matchAll(/npx dualdb ([a-z_ -]+)/g)].map(([, args]) =>
+      String(args).trim(),
+    );
+    expect(commands).toEqual(expect.arrayContaining(["migrate", "migrate --list", "migrate create add_notes"]));
+    for (const command of new Set(commands)) await dualdb(command.split(" "), env);
+    const names = readdirSync(join(folder, "migrations/postgres"));
+    expect(names).toEqual([expect.stringMatching(/^\d{14}_add_notes\.sql$/)]);
+    expect(readdirSync(join(folder, "migrations/libsql"))).toEqual(names);
+  });
+
+  test("every code and variable that they name is there", async () => {
+    const { codes } = await import("../src/errors.js");
+    const sources = ["src/config.ts", "src/config/flags.ts", "src/config/postgres.ts", "src/config/sqlite.ts"]
+      .map(readText)
+      .join();
+    const known = (name: string) => name in codes || new RegExp(`\\b${name}\\b`).test(sources);
+    const documents = `${readText("MIGRATION.md")}${readText("README.md")}`.replace(/`TEST_\w+`/g, "");
+    const named = [...documents.matchAll(/`([A-Z]+_[A-Z_]+)/g)].map(([, name]) => String(name));
+    expect(named.filter((name) => !known(name))).toEqual([]);
+  });
+});
