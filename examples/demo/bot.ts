@@ -11,7 +11,7 @@ const database = createDatabase();
 const { documentService, messageService, queryService, userProfileService } = database;
 const log = new CallLog(process.argv[2] ?? "calls.log");
 const working = new Set<Promise<void>>();
-const reportEveryMs = 100;
+const reportEveryMs = 150;
 const guest = "400000000000000001";
 let stopping = false;
 

@@ -24,7 +24,7 @@ async function main(): Promise<number> {
     screen.line(usage);
     return 0;
   } catch (error) {
-    return explain(error, screen);
+    return explain(abort.signal.aborted ? abort.signal.reason : error, screen);
   }
 }
 

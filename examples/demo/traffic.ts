@@ -5,7 +5,7 @@ import type { ChatMessage, Extra } from "./protocol.js";
 export type Deliver = (message: ChatMessage, extra: Extra) => boolean;
 
 /** Mean time between two messages, and how long one waits where no bot takes it. */
-const betweenMs = 20;
+const betweenMs = 30;
 const againMs = 5;
 
 /** Plays messages to the bots at random moments, one after the other, until it is stopped. It never waits for an answer. */
@@ -34,7 +34,7 @@ export class Traffic {
 
   async #run(): Promise<void> {
     for await (const message of this.#messages) {
-      await sleep(this.#random() * 2 * betweenMs);
+      await sleep((0.5 + this.#random()) * betweenMs);
       const extra = extraOf(this.#random());
       while (!this.#stopping && !this.#deliver(message, extra)) await sleep(againMs);
       if (this.#stopping) return;
