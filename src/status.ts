@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
 import type { ReadCounts } from "./adapter.js";
-import type { Engine, EngineStatistics, Side } from "./engines/engine.js";
-import { errorFields } from "./errors.js";
+import { discoverSqlite } from "./data/discover.js";
+import { quote } from "./data/table.js";
+import type { Engine, EngineStatistics, Side, Transaction } from "./engines/engine.js";
+import { DualDbError, errorFields } from "./errors.js";
 import type { Latency } from "./metrics.js";
 import type { Opened } from "./open.js";
 import { type Flags, type RouteName, routeOf } from "./route.js";
@@ -96,12 +98,27 @@ export async function drain(opened: Opened, withinMs: number): Promise<DrainResu
   }
 }
 
-async function owed({ primary, sqlite, postgres }: Opened): Promise<JournalSummary> {
-  const engine = primary.side === "sqlite" ? sqlite : await postgres();
+async function owed(opened: Opened): Promise<JournalSummary> {
+  const engine = opened.primary.side === "sqlite" ? opened.sqlite : await opened.postgres();
   if (engine === null) return { entries: 0, quarantined: 0, oldest: null };
-  return engine.transaction({ mode: "read", timeoutMs }, (transaction) =>
-    new Journal(engine.side).summary(transaction),
-  );
+  const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => {
+    const summary = await new Journal(engine.side).summary(transaction);
+    if (engine.side === "postgres" || opened.partner === null || opened.adapter.route.shadow === null) return summary;
+    return (await readSqliteState(transaction)).pairId === null
+      ? { ...summary, entries: await countRows(transaction) }
+      : summary;
+  });
+  return within(look, engine.side);
+}
+
+/** Before the databases have come together nothing is journaled, and PostgreSQL is owed every row. */
+async function countRows(transaction: Transaction): Promise<number> {
+  let count = 0;
+  for (const { name } of await discoverSqlite(transaction)) {
+    const [row] = await transaction.query(sql`SELECT COUNT(*) AS rows FROM ${raw(quote(name))}`);
+    count += Number(row?.rows);
+  }
+  return count;
 }
 
 async function sideStatus<State extends SqliteState | PostgresState>(
@@ -110,8 +127,8 @@ async function sideStatus<State extends SqliteState | PostgresState>(
 ): Promise<SideStatus<State>> {
   const journal = new Journal(engine.side);
   try {
-    return await engine.transaction({ mode: "read", timeoutMs }, async (transaction) => ({
-      reachable: true,
+    const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => ({
+      reachable: true as const,
       state: withoutCas(await readState(transaction)),
       journal: await journal.summary(transaction),
       refused: (await journal.refused(transaction, shownRefusals)).map(({ table, key, attempts, lastError }) => ({
@@ -121,9 +138,25 @@ async function sideStatus<State extends SqliteState | PostgresState>(
         lastError,
       })),
     }));
+    return await within(look, engine.side);
   } catch (error) {
     const { code, message } = errorFields(error);
     return { reachable: false, error: { code: String(code), message: String(message) } };
+  }
+}
+
+/** A server that is frozen takes longer to be given up than anybody wants to wait for a status. */
+async function within<T>(look: Promise<T>, side: Side): Promise<T> {
+  const late = new AbortController();
+  const limit = sleep(timeoutMs, null, { signal: late.signal }).then(() => {
+    throw new DualDbError("DATABASE_UNAVAILABLE", `${side} has not answered within ${timeoutMs} ms.`, { side });
+  });
+  try {
+    return await Promise.race([look, limit]);
+  } finally {
+    look.catch(() => undefined);
+    limit.catch(() => undefined);
+    late.abort();
   }
 }
 
