@@ -113,7 +113,9 @@ class Opening {
   /** A new SQLite database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten. */
   async #partnerOfNewFile(): Promise<Side | null> {
     if (this.#config.postgres === null) return null;
-    const state = await this.#postgresState();
+    const state = await this.#postgresState().catch((error: unknown) => {
+      throw this.#cannotTell(error);
+    });
     if (state === null || state.pairId === null) return null;
     if (this.#config.flags.primary && state.primary === "postgres") {
       this.#logger.error(
@@ -127,6 +129,15 @@ class Opening {
       "PAIR_MISMATCH",
       `There is no SQLite database at ${name}, but this PostgreSQL database has one as its partner. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or restore the file.`,
     );
+  }
+
+  /** Starting empty could mean starting beside the right file: better not at all. */
+  #cannotTell(error: unknown): unknown {
+    if (!(error instanceof DualDbError)) return error;
+    const { code, message, side, details } = error;
+    const name = targetName(this.#config.sqlite);
+    const advice = `There is no SQLite database at ${name} yet, and it cannot be told whether PostgreSQL is the partner of another one. Check the path, make PostgreSQL reachable, or unset the variables that name it.`;
+    return new DualDbError(code, `${message}. ${advice}`, { side, details, cause: error });
   }
 
   async #postgresIsPrimary(): Promise<boolean> {
