@@ -12,20 +12,20 @@ export type CellValue = string | number | boolean | null;
 
 /**
  * What a call does to one column of one row. A row is named by what its writer gave it, not by its id, which is not known before the
- * answer; the column `$` says whether the row exists. `set`: the column has one writer. `any`: it has several. `add`: they count up.
+ * answer; the column `$` says whether the row exists. `set`: the column has one writer. `any`: it has several. `same`: every answer gives the same. `add`: they count up.
  */
 export interface Effect {
   readonly table: TableName;
   readonly row: string;
   readonly column: string;
   readonly value: CellValue;
-  readonly how: "set" | "any" | "add";
+  readonly how: "set" | "any" | "same" | "add";
 }
 
 /** A line of a bot's log: what it is going to do, and what came of it. */
 export type LogLine =
   | { readonly is: "intent"; readonly call: number; readonly name: string; readonly effects: readonly Effect[] }
-  /** `effects` are those that the answer has made known; `nothing`: the answer was that there was nothing to do. */
+  /** `effects` are those that the answer has made known; `nothing`: those of the intent have not come about. */
   | { readonly is: "answer"; readonly call: number; readonly nothing: boolean; readonly effects: readonly Effect[] }
   /** The call failed, and its error says that nothing was done. */
   | { readonly is: "failure"; readonly call: number; readonly code: string; readonly detail: string }

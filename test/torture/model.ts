@@ -6,7 +6,7 @@ export interface Cell {
   /** What it held before the round, or what the last answered call gave it; undefined: nobody knows yet. */
   settled: CellValue | undefined;
   /** What calls without an answer may have given it, at any time. */
-  readonly maybe: Set<CellValue>;
+  readonly maybe: Map<CellValue, number>;
   /** Everything it has held or may have held in this round. */
   readonly seen: Set<CellValue>;
   /** Counts of a column that is counted up: answered, and without an answer. */
@@ -38,6 +38,8 @@ interface Call {
 export class Model {
   readonly #rows = new Map<string, ModelRow>();
   readonly #open = new Map<string, Call>();
+  /** Columns that two answers gave different values, although nothing may ever change them. */
+  readonly contradictions: { readonly table: TableName; readonly row: string; readonly column: string }[] = [];
 
   constructor(known: readonly KnownRow[]) {
     for (const { table, row, values } of known) {
@@ -58,8 +60,8 @@ export class Model {
     const call = this.#open.get(id);
     if (call === undefined) return;
     for (const effect of line.is === "unknown" ? [] : call.effects) this.#forget(effect);
-    if (line.is === "answer" && !line.nothing)
-      for (const effect of [...call.effects, ...line.effects]) this.#settle(effect);
+    if (line.is === "answer")
+      for (const effect of [...(line.nothing ? [] : call.effects), ...line.effects]) this.#settle(effect);
     if (line.is !== "unknown") this.#open.delete(id);
   }
 
@@ -79,21 +81,23 @@ export class Model {
   #suppose({ table, row, column, value, how }: Effect): void {
     const target = this.#cell(table, row, column, how);
     if (how === "add") target.unsure += Number(value);
-    else target.maybe.add(value);
+    else target.maybe.set(value, (target.maybe.get(value) ?? 0) + 1);
     target.seen.add(value);
   }
 
   #forget({ table, row, column, value, how }: Effect): void {
     const target = this.#cell(table, row, column, how);
     if (how === "add") target.unsure -= Number(value);
+    else if ((target.maybe.get(value) ?? 0) > 1) target.maybe.set(value, (target.maybe.get(value) ?? 0) - 1);
     else target.maybe.delete(value);
   }
 
   #settle({ table, row, column, value, how }: Effect): void {
     const target = this.#cell(table, row, column, how);
+    if (how === "same" && (target.settled ?? value) !== value) this.contradictions.push({ table, row, column });
     target.seen.add(value);
     if (how === "add") target.sure += Number(value);
-    else if (how === "any") target.maybe.add(value);
+    else if (how === "any") target.maybe.set(value, (target.maybe.get(value) ?? 0) + 1);
     if (how !== "add") target.settled = value;
   }
 
@@ -119,7 +123,7 @@ export class Model {
 export function existence(row: ModelRow | undefined): boolean | null {
   const cell = row?.cells.get("$");
   if (cell === undefined) return false;
-  const certain = [...cell.maybe].every((value) => value === cell.settled);
+  const certain = [...cell.maybe.keys()].every((value) => value === cell.settled);
   return certain ? cell.settled === true : null;
 }
 
@@ -141,5 +145,5 @@ export function allows(cell: Cell, value: CellValue): boolean {
 }
 
 function cell(how: Effect["how"], settled: CellValue | undefined): Cell {
-  return { how, settled, maybe: new Set(), seen: new Set(settled === undefined ? [] : [settled]), sure: 0, unsure: 0 };
+  return { how, settled, maybe: new Map(), seen: new Set(settled === undefined ? [] : [settled]), sure: 0, unsure: 0 };
 }

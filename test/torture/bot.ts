@@ -1,0 +1,160 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import type { DualDatabase } from "../../src/database.js";
+import type { Logger } from "../../src/logger.js";
+import type { FaultPoint } from "../../src/shadow/mirror.js";
+import { Caller, codeOf } from "./caller.js";
+import { DirectAccess } from "./console.js";
+import { Lane } from "./lane.js";
+import { LogWriter, readLog } from "./log.js";
+import type { FromBot, StartOrder, ToBot, TrapOrder } from "./messages.js";
+import { type KnownRow, Model } from "./model.js";
+import { lanes, prefixOf } from "./names.js";
+import { Peers } from "./peers.js";
+import { Random } from "./random.js";
+
+/** A bot process: it does what it is told over its channel, and everything that it does stands in its log before it happens. */
+class Bot {
+  readonly #package: { DualDatabase: typeof DualDatabase };
+  #database: DualDatabase | null = null;
+  #log: LogWriter | null = null;
+  #lanes: Promise<unknown> = Promise.resolve();
+  #stopping = false;
+  #trap: TrapOrder | null = null;
+  #resume: () => void = () => {};
+
+  constructor(loaded: { DualDatabase: typeof DualDatabase }) {
+    this.#package = loaded;
+  }
+
+  async take(order: ToBot): Promise<void> {
+    if (order.do === "start") await this.#start(order);
+    if (order.do === "stop") await this.#stop();
+    if (order.do === "trap") this.#trap = order;
+    if (order.do === "resume") this.#release();
+    if (order.do === "settle") await this.#settle(order.env);
+  }
+
+  async #start(order: StartOrder): Promise<void> {
+    const log = new LogWriter(path.join(order.logs, order.log));
+    const database = this.#open(order.env, log);
+    this.#log = log;
+    this.#stopping = false;
+    const model = new Model(JSON.parse(readFileSync(order.known, "utf8")) as KnownRow[]);
+    for (const earlier of order.earlier)
+      for (const line of readLog(path.join(order.logs, earlier))) model.take(earlier, line);
+    const caller = new Caller(log, model, order.log);
+    await database.open().catch((error: unknown) => {
+      log.write({ is: "event", event: "open-failed", fields: { code: codeOf(error), message: String(error) } });
+    });
+    await tell({ is: "started" });
+    const counting = setInterval(() => void tell({ is: "answered", writes: caller.answered.writes }), 20);
+    this.#lanes = this.#work(order, database, caller, model).finally(() => clearInterval(counting));
+  }
+
+  #work(order: StartOrder, database: DualDatabase, caller: Caller, model: Model): Promise<unknown> {
+    const peers = new Peers(order.logs, order.log.split("-")[0] ?? order.log);
+    const direct = new DirectAccess(order.direct);
+    const running = Array.from({ length: lanes }, (_, number) => {
+      const owner = { round: order.round, slot: order.slot, slots: order.slots, lane: number };
+      const prefix = prefixOf(owner, order.life);
+      const random = new Random(order.seed, prefix);
+      const parts = { database, caller, model, random, owner, peers, direct, prefix, route: order.route };
+      return new Lane(parts).run(() => this.#stopping);
+    });
+    return Promise.all(running);
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping = true;
+    this.#release();
+    await this.#lanes;
+    await this.#database?.close();
+    this.#log?.close();
+    this.#database = null;
+    this.#log = null;
+    await tell({ is: "stopped" });
+  }
+
+  /** Opens with the shadow on and waits until both sides agree that nothing is owed. */
+  async #settle(env: NodeJS.ProcessEnv): Promise<void> {
+    const database = this.#open(env, null);
+    try {
+      await database.open();
+      for (let round = 0; round < 600; round++) {
+        const drained = await database.drain({ timeoutMs: 1_000 });
+        const status = await database.status();
+        const { sqlite, postgres } = status;
+        const known = sqlite?.reachable && postgres?.reachable;
+        if (known && !sqlite.state.forced && sqlite.state.primary === postgres.state.primary && drained.pending === 0) {
+          const left = sqlite.journal.entries + postgres.journal.entries;
+          if (left === 0 || drained.quarantined > 0) {
+            await tell({ is: "settled", primary: status.primary, refused: [...sqlite.refused, ...postgres.refused] });
+            return;
+          }
+        }
+        await sleep(20);
+      }
+      await tell({ is: "unsettled", status: JSON.stringify(await database.status()) });
+    } catch (error) {
+      await tell({ is: "unsettled", status: `${codeOf(error)} ${String(error)}` });
+    } finally {
+      await database.close();
+    }
+  }
+
+  #open(env: NodeJS.ProcessEnv, log: LogWriter | null): DualDatabase {
+    const internals = { clock: Date.now, reached: (point: FaultPoint) => this.#reached(point) };
+    this.#database = new this.#package.DualDatabase({ env, logger: log === null ? silent : logging(log) }, internals);
+    return this.#database;
+  }
+
+  async #reached(point: FaultPoint): Promise<void> {
+    const trap = this.#trap;
+    if (trap === null || trap.point !== point || this.#stopping) return;
+    if (trap.skip > 0) {
+      this.#trap = { ...trap, skip: trap.skip - 1 };
+      return;
+    }
+    this.#trap = null;
+    this.#log?.write({ is: "event", event: "trapped", fields: { point, action: trap.action } });
+    if (trap.action === "kill") process.kill(process.pid, "SIGKILL");
+    const resumed = new Promise<void>((resolve) => {
+      this.#resume = resolve;
+    });
+    await tell({ is: "trapped", point });
+    if (trap.action === "stop") process.kill(process.pid, "SIGSTOP");
+    else await resumed;
+  }
+
+  #release(): void {
+    this.#trap = null;
+    this.#resume();
+  }
+}
+
+function tell(message: FromBot): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, () => resolve());
+    else resolve();
+  });
+}
+
+const ignore = () => {};
+const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+function logging(log: LogWriter): Logger {
+  const write = (fields: object) => {
+    const event = "event" in fields ? String(fields.event) : "?";
+    log.write({ is: "event", event, fields: { ...fields } });
+  };
+  return { debug: ignore, info: write, warn: write, error: write };
+}
+
+const [dist = ""] = process.argv.slice(2);
+const bot = new Bot(await import(pathToFileURL(path.join(dist, "database.js")).href));
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.on("message", (order: ToBot) => void bot.take(order));
+await tell({ is: "ready" });

@@ -1,0 +1,151 @@
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { FromBot, StartOrder, ToBot, TrapOrder } from "./messages.js";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const repository = path.join(here, "../..");
+const spares = 2;
+const patienceMs = 90_000;
+
+/** Compiles the bot into a directory, so that a process starts quickly. */
+export function compileBot(scratch: string): string {
+  const out = path.join(scratch, "bot");
+  mkdirSync(out);
+  symlinkSync(path.join(repository, "node_modules"), path.join(scratch, "node_modules"));
+  writeFileSync(path.join(scratch, "package.json"), '{ "type": "module" }');
+  const files = ["bot", "caller", "console", "lane", "log", "model", "names", "peers", "random"];
+  const options = ["--noCheck", "--noResolve", "--ignoreConfig", "--module", "nodenext", "--target", "es2022"];
+  const compiler = path.join(repository, "node_modules/typescript/bin/tsc");
+  const sources = files.map((file) => path.join(here, `${file}.ts`));
+  execFileSync(process.execPath, [compiler, ...options, "--outDir", out, ...sources], { stdio: "pipe" });
+  return path.join(out, "bot.js");
+}
+
+/** A process that can be a bot, again and again until it is killed. */
+export class BotProcess {
+  readonly #child: ChildProcess;
+  readonly #listeners = new Set<(message: FromBot) => void>();
+  readonly ended: Promise<void>;
+  alive = true;
+  /** Writes that the current bot has had answered. */
+  answered = 0;
+  ready: Promise<void>;
+  output = "";
+
+  constructor(script: string, dist: string) {
+    this.#child = fork(script, [dist], { stdio: ["ignore", "pipe", "pipe", "ipc"], execArgv: [] });
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.on("data", (text: Buffer) => {
+        this.output = (this.output + text.toString()).slice(-4_000);
+      });
+    this.#child.on("error", () => {});
+    this.ended = new Promise((resolve) =>
+      this.#child.once("exit", () => {
+        this.alive = false;
+        resolve();
+      }),
+    );
+    this.#child.on("message", (message: FromBot) => {
+      if (message.is === "answered") this.answered = message.writes;
+      for (const listener of this.#listeners) listener(message);
+    });
+    this.ready = this.wait("ready").then(() => undefined);
+    this.ready.catch(() => {});
+  }
+
+  send(order: ToBot): void {
+    if (this.alive && this.#child.connected) this.#child.send(order, () => {});
+  }
+
+  async start(order: StartOrder): Promise<void> {
+    await this.ready;
+    this.answered = 0;
+    const started = this.wait("started");
+    this.send(order);
+    await started;
+  }
+
+  /** Closes the database in good order; the process stays for another bot. */
+  async stop(): Promise<void> {
+    const stopped = this.wait("stopped");
+    this.send({ do: "stop" });
+    await stopped;
+  }
+
+  trap(order: TrapOrder): Promise<FromBot> {
+    const trapped = this.wait("trapped");
+    this.send(order);
+    return trapped;
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.ended;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.alive) this.#child.kill(signal);
+  }
+
+  /** The next message of that kind. Rejects when the process ends, or says nothing for a long time. */
+  wait(...kinds: readonly FromBot["is"][]): Promise<FromBot> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        clearTimeout(late);
+        this.#listeners.delete(listener);
+        settle();
+      };
+      const listener = (message: FromBot) => {
+        if (kinds.includes(message.is)) finish(() => resolve(message));
+      };
+      const late = setTimeout(() => finish(() => reject(new Error(`a bot did not say ${kinds} in time`))), patienceMs);
+      this.#listeners.add(listener);
+      this.ended.then(() => finish(() => reject(new Error(`a bot ended before it said ${kinds}: ${this.output}`))));
+    });
+  }
+}
+
+/** Processes on call, started ahead of need. */
+export class Fleet {
+  readonly #script: string;
+  readonly #dist: string;
+  readonly #idle: BotProcess[] = [];
+  readonly #all = new Set<BotProcess>();
+
+  constructor(script: string, dist: string) {
+    this.#script = script;
+    this.#dist = dist;
+    this.#fill();
+  }
+
+  take(): BotProcess {
+    const taken = this.#idle.shift() ?? this.#spawn();
+    this.#fill();
+    return taken.alive ? taken : this.take();
+  }
+
+  giveBack(bot: BotProcess): void {
+    if (bot.alive) this.#idle.unshift(bot);
+  }
+
+  async end(): Promise<void> {
+    const running = [...this.#all].filter(({ alive }) => alive);
+    for (const bot of running) bot.signal("SIGKILL");
+    await Promise.race([Promise.all(running.map(({ ended }) => ended)), sleep(5_000)]);
+  }
+
+  #fill(): void {
+    while (this.#idle.length < spares) this.#idle.push(this.#spawn());
+  }
+
+  #spawn(): BotProcess {
+    const bot = new BotProcess(this.#script, this.#dist);
+    this.#all.add(bot);
+    bot.ended.then(() => this.#all.delete(bot));
+    return bot;
+  }
+}

@@ -1,0 +1,49 @@
+import type { Side } from "../../src/engines/engine.js";
+import type { FaultPoint } from "../../src/shadow/mirror.js";
+import type { Refused } from "../../src/status.js";
+import type { DirectTargets } from "./console.js";
+
+export interface StartOrder {
+  readonly do: "start";
+  readonly env: NodeJS.ProcessEnv;
+  readonly seed: number;
+  readonly round: number;
+  readonly slot: number;
+  readonly slots: number;
+  /** How many processes the slot has had in this round. */
+  readonly life: number;
+  /** Directory of this round's logs, the bot's own file there, and those that its slot has written before. */
+  readonly logs: string;
+  readonly log: string;
+  readonly earlier: readonly string[];
+  /** File of the rows that were there before the round. */
+  readonly known: string;
+  readonly direct: DirectTargets;
+  readonly route: string;
+}
+
+/** Stop the process, or hold its relay, when it next reaches a point of a mirror pass. */
+export interface TrapOrder {
+  readonly do: "trap";
+  readonly point: FaultPoint;
+  /** So many times it passes first. */
+  readonly skip: number;
+  /** `kill`: kill -9. `stop`: SIGSTOP, everything stands still. `wait`: only the relay stands still. */
+  readonly action: "kill" | "stop" | "wait";
+}
+
+export type ToBot =
+  | StartOrder
+  | TrapOrder
+  | { readonly do: "stop" }
+  | { readonly do: "resume" }
+  | { readonly do: "settle"; readonly env: NodeJS.ProcessEnv };
+
+export type FromBot =
+  | { readonly is: "ready" }
+  | { readonly is: "started" }
+  | { readonly is: "stopped" }
+  | { readonly is: "answered"; readonly writes: number }
+  | { readonly is: "trapped"; readonly point: FaultPoint }
+  | { readonly is: "settled"; readonly primary: Side; readonly refused: readonly Refused[] }
+  | { readonly is: "unsettled"; readonly status: string };

@@ -1,0 +1,32 @@
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A place in the built package, and what stands there in a mutant. */
+export interface Replacement {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** Copies the built package, so that a build during the run changes nothing, and makes the replacements in the copy. → its dist */
+export function copyPackage(scratch: string, dist: string, replacements: readonly Replacement[]): string {
+  const root = path.join(scratch, "package");
+  mkdirSync(root);
+  cpSync(dist, path.join(root, "dist"), { recursive: true });
+  cpSync(path.join(repository, "package.json"), path.join(root, "package.json"));
+  cpSync(path.join(repository, "sql"), path.join(root, "sql"), { recursive: true });
+  symlinkSync(path.join(repository, "node_modules"), path.join(root, "node_modules"));
+  for (const { file, find, replace } of replacements) {
+    const target = path.join(root, "dist", file);
+    const text = readFileSync(target, "utf8");
+    if (!text.includes(find)) throw new Error(`dist/${file} does not contain what the mutant replaces: ${find}`);
+    writeFileSync(
+      target,
+      text.replaceAll(find, () => replace),
+    );
+  }
+  return path.join(root, "dist");
+}

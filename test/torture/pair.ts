@@ -1,0 +1,50 @@
+import path from "node:path";
+import type { Engine } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
+import { silentLogger } from "../../src/logger.js";
+import { migrate } from "../../src/schema/migrations.js";
+import { type SqliteState, stateOf } from "../../src/shadow/state.js";
+import { openAt } from "../support/libsql.js";
+import { makeOldBotFile } from "../support/old-bot.js";
+import type { PostgresServer } from "../support/postgres.js";
+import { runAt } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
+
+/** The two databases that a number of rounds work on. */
+export interface DatabasePair {
+  readonly sqliteFile: string;
+  readonly postgresUrl: string;
+}
+
+/** An old bot's file, and a PostgreSQL with our tables in which somebody has left rows. */
+export async function makePair(server: PostgresServer, scratch: string, number: number): Promise<DatabasePair> {
+  const sqliteFile = path.join(scratch, `bot-${number}.db`);
+  await makeOldBotFile(sqliteFile, { rows: 40, dirty: false });
+  const postgresUrl = await server.createDatabase();
+  const postgres = openTarget(postgresUrl);
+  await migrate({ engine: postgres, timeoutMs: 60_000, logger: silentLogger });
+  await postgres.close();
+  await runAt(postgresUrl, leftOver);
+  return { sqliteFile, postgresUrl };
+}
+
+/** Rows that only PostgreSQL has, one of them with another id for a user whom SQLite knows too. */
+const leftOver = `
+INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('left-over', 1, 'ai', 'left-over');
+INSERT INTO user_profiles (id, user_id, username, first_seen_at, last_interaction_at)
+  VALUES ('left-over', '100000000000000001', 'left over', 1, 1), ('left-over-2', '999999999999999999', 'left over', 1, 1);
+INSERT INTO user_analysis_history (id, user_id, analysis_timestamp) VALUES ('left-over', '100000000000000001', 1)`;
+
+export function openTarget(url: string): Engine {
+  return openPostgres({ config: configOf(url, { queryTimeoutMs: 60_000 }), logger: silentLogger });
+}
+
+/** What SQLite says of the pair, in a look that holds nothing open. */
+export async function stateOfFile(file: string): Promise<SqliteState> {
+  const engine = await openAt(file);
+  try {
+    return await stateOf(engine);
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,154 @@
+import type { Flags } from "../../src/route.js";
+import type { FaultPoint } from "../../src/shadow/mirror.js";
+import type { TrapOrder } from "./messages.js";
+import { Random } from "./random.js";
+
+/** What happens to the bots of a round, one after the other. `during` happens while the fault lasts. */
+export type Step =
+  /** Lets the bots go on until so many more writes are answered, or for a while. */
+  | { readonly kind: "go"; readonly writes: number }
+  /** kill -9, and another process with these flags. */
+  | { readonly kind: "kill"; readonly slot: number; readonly flags: Flags }
+  /** An orderly stop, and a start with these flags, while the other bots go on with theirs. */
+  | { readonly kind: "restart"; readonly slot: number; readonly flags: Flags }
+  | { readonly kind: "crash"; readonly during: readonly Step[] }
+  | { readonly kind: "freeze"; readonly during: readonly Step[] }
+  | { readonly kind: "cut"; readonly slot: number }
+  | { readonly kind: "cut-after"; readonly slot: number; readonly bytes: number | "before-reply" }
+  | { readonly kind: "refuse"; readonly slot: number; readonly during: readonly Step[] }
+  /** The relay of the bot is stopped at a point of its pass. `cut`: it loses its connection, and with it the lock, meanwhile. */
+  | {
+      readonly kind: "trap";
+      readonly slot: number;
+      readonly point: FaultPoint;
+      readonly skip: number;
+      readonly action: TrapOrder["action"];
+      readonly cut: boolean;
+      readonly flags: Flags;
+      readonly during: readonly Step[];
+    }
+  /** PostgreSQL goes, all bots go with it and come back with these flags: a roll-back that has to be forced. */
+  | { readonly kind: "forced"; readonly flags: readonly Flags[]; readonly during: readonly Step[] };
+
+export interface Plan {
+  readonly round: number;
+  /** Whether the databases are new ones, with rows in them that are older than the package. */
+  readonly fresh: boolean;
+  readonly flags: readonly Flags[];
+  readonly steps: readonly Step[];
+  /** How each bot ends. */
+  readonly endings: readonly ("stop" | "kill")[];
+}
+
+const roundsOfAPair = 15;
+
+/** The plan of a round: a matter of the seed alone. */
+export function planOf(seed: number, round: number): Plan {
+  const random = new Random(seed, round, "plan");
+  const slots = random.chance(0.15) ? 3 : 2;
+  return new Planner(random, slots).plan(round, round % roundsOfAPair === 1);
+}
+
+const points = ["after-read", "after-apply", "before-acknowledge"] as const;
+
+class Planner {
+  readonly #random: Random;
+  readonly #slots: number;
+  /** The side that most bots of the round want to be primary. */
+  readonly #leansToPostgres: boolean;
+
+  constructor(random: Random, slots: number) {
+    this.#random = random;
+    this.#slots = slots;
+    this.#leansToPostgres = random.chance(0.55);
+  }
+
+  plan(round: number, fresh: boolean): Plan {
+    const random = this.#random;
+    const isForced = random.chance(0.12);
+    const count = random.whole(1, 3);
+    const steps = Array.from({ length: count }, () => [this.#go(), this.#fault()]).flat();
+    if (isForced) steps.push({ ...this.#go(), writes: 40 } as Step, this.#forced());
+    const traps = new Set(steps.flatMap((step) => (step.kind === "trap" ? [step.slot] : [])));
+    const flags = Array.from({ length: this.#slots }, (_, slot) => {
+      const wished = this.#flags(isForced ? 1 : 0.8);
+      return traps.has(slot) ? { ...wished, shadow: true } : wished;
+    });
+    if (isForced) flags.splice(0, 1, { primary: true, read: false, shadow: random.chance(0.5) });
+    const endings = flags.map(() => (random.chance(0.5) ? "stop" : "kill"));
+    return { round, fresh, flags, steps, endings };
+  }
+
+  #go(): Step {
+    return { kind: "go", writes: this.#random.whole(5, 30) };
+  }
+
+  #slot(): number {
+    return this.#random.whole(0, this.#slots - 1);
+  }
+
+  #flags(leaning: number): Flags {
+    const random = this.#random;
+    const primary = random.chance(leaning) ? this.#leansToPostgres : !this.#leansToPostgres;
+    return { primary, read: random.chance(0.4), shadow: random.chance(0.65) };
+  }
+
+  #fault(): Step {
+    const random = this.#random;
+    const slot = this.#slot();
+    const flags = this.#flags(0.7);
+    const choices: readonly { readonly weight: number; readonly make: () => Step }[] = [
+      { weight: 4, make: () => ({ kind: "kill", slot, flags }) },
+      { weight: 2, make: () => ({ kind: "restart", slot, flags }) },
+      { weight: 2, make: () => ({ kind: "crash", during: this.#meanwhile() }) },
+      { weight: 1, make: () => ({ kind: "freeze", during: [this.#go()] }) },
+      { weight: 2, make: () => ({ kind: "cut", slot }) },
+      { weight: 2, make: () => ({ kind: "cut-after", slot, bytes: this.#bytes() }) },
+      { weight: 1, make: () => ({ kind: "refuse", slot, during: this.#meanwhile() }) },
+      { weight: 2, make: () => this.#deadlyTrap(slot, flags) },
+      { weight: 6, make: () => this.#trap(slot, flags) },
+    ];
+    return random.weighted(choices).make();
+  }
+
+  #bytes(): number | "before-reply" {
+    return this.#random.chance(0.4) ? "before-reply" : this.#random.whole(1, 20_000);
+  }
+
+  #meanwhile(): Step[] {
+    if (this.#random.chance(0.6)) return [this.#go()];
+    return [this.#go(), { kind: "kill", slot: this.#slot(), flags: this.#flags(0.8) }, this.#go()];
+  }
+
+  #deadlyTrap(slot: number, flags: Flags): Step {
+    const { point, skip } = this.#place();
+    return { kind: "trap", slot, point, skip, action: "kill", cut: false, flags, during: [] };
+  }
+
+  #place(): { readonly point: FaultPoint; readonly skip: number } {
+    return { point: this.#random.pick(points), skip: this.#random.whole(0, 6) };
+  }
+
+  /** Others write, mirror and even move the primary while a relay believes that it is still at work. */
+  #trap(slot: number, flags: Flags): Step {
+    const random = this.#random;
+    const { point, skip } = this.#place();
+    const cut = point === "before-acknowledge" ? random.chance(0.3) : random.chance(0.75);
+    const other = (slot + 1) % this.#slots;
+    const overtake: Step[] = [];
+    if (cut || point === "before-acknowledge") {
+      const kind = random.pick(["restart", "kill", "kill", "kill"] as const);
+      const wanted = { ...this.#flags(0.5), shadow: random.chance(0.8) };
+      overtake.push({ kind, slot: other, flags: wanted }, this.#go());
+      if (random.chance(0.4))
+        overtake.push({ kind, slot: other, flags: { ...wanted, primary: !wanted.primary } }, this.#go());
+    }
+    const during = random.chance(0.7) ? [this.#go(), ...overtake] : [this.#go()];
+    return { kind: "trap", slot, point, skip, action: random.pick(["wait", "stop"] as const), cut, flags, during };
+  }
+
+  #forced(): Step {
+    const flags = Array.from({ length: this.#slots }, () => ({ ...this.#flags(0.5), primary: false }));
+    return { kind: "forced", flags, during: [{ kind: "go", writes: this.#random.whole(20, 60) }] };
+  }
+}

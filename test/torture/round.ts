@@ -1,0 +1,315 @@
+import { mkdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Side } from "../../src/engines/engine.js";
+import { type Flags, routeOf } from "../../src/route.js";
+import type { PostgresServer } from "../support/postgres.js";
+import { runAt } from "../support/postgres.js";
+import type { FaultProxy } from "../support/proxy.js";
+import type { BotProcess, Fleet } from "./fleet.js";
+import type { FromBot } from "./messages.js";
+import { type DatabasePair, stateOfFile } from "./pair.js";
+import type { Plan, Step } from "./plan.js";
+
+export interface RoundParts {
+  readonly seed: number;
+  readonly plan: Plan;
+  readonly pair: DatabasePair;
+  readonly server: PostgresServer;
+  /** One for each slot. */
+  readonly proxies: readonly FaultProxy[];
+  readonly fleet: Fleet;
+  readonly logs: string;
+  /** File of the rows that were there before. */
+  readonly known: string;
+  /** Whether the databases have been brought together. */
+  readonly paired: boolean;
+}
+
+export interface RoundResult {
+  /** The side that was primary when the bots were stopped, then the one after everything was settled. */
+  readonly primary: Side;
+  readonly settled: FromBot & { readonly is: "settled" | "unsettled" };
+  /** What happened, by kind. */
+  readonly happened: Readonly<Record<string, number>>;
+}
+
+const leastWrites = 200;
+const patienceMs = 120_000;
+const whileMs = 300;
+
+interface Slot {
+  readonly number: number;
+  process: BotProcess;
+  flags: Flags;
+  life: number;
+  readonly logs: string[];
+  /** Writes answered in earlier lives. */
+  before: number;
+}
+
+/** Runs the bots of one round through its faults, then brings everything up and lets the databases settle. */
+export class Round {
+  readonly #parts: RoundParts;
+  readonly #slots: Slot[] = [];
+  readonly #happened: Record<string, number> = {};
+  #postgresIsUp = true;
+  readonly #cutOff = new Set<number>();
+
+  constructor(parts: RoundParts) {
+    this.#parts = parts;
+  }
+
+  async run(): Promise<RoundResult> {
+    const { plan, logs } = this.#parts;
+    mkdirSync(logs);
+    await Promise.all(plan.flags.map((flags, number) => this.#open(number, flags)));
+    for (const step of plan.steps) await this.#perform(step);
+    if (Object.keys(this.#happened).length === 0)
+      await this.#replace(0, { ...this.#slot(0).flags, primary: true }, "kill");
+    await this.#untilWritten();
+    const { primary } = await stateOfFile(this.#parts.pair.sqliteFile);
+    await this.#end();
+    return { primary, settled: await this.#settle(), happened: this.#happened };
+  }
+
+  async #open(number: number, flags: Flags): Promise<void> {
+    const process = this.#parts.fleet.take();
+    const slot: Slot = { number, process, flags, life: 0, logs: [], before: 0 };
+    this.#slots[number] = slot;
+    await this.#start(slot, flags);
+  }
+
+  async #start(slot: Slot, flags: Flags): Promise<void> {
+    const { plan, seed, pair, logs, known, paired } = this.#parts;
+    slot.flags = flags;
+    const log = `${slot.number}-${slot.life}.jsonl`;
+    await slot.process.start({
+      do: "start",
+      env: this.#environment(slot.number, flags),
+      seed,
+      round: plan.round,
+      slot: slot.number,
+      slots: plan.flags.length,
+      life: slot.life,
+      logs,
+      log,
+      earlier: [...slot.logs],
+      known,
+      direct: { sqliteFile: pair.sqliteFile, postgresUrl: paired ? this.#urlFor(slot.number) : null },
+      route: routeOf(flags).name,
+    });
+    slot.logs.push(log);
+  }
+
+  #environment(slot: number, { primary, read, shadow }: Flags): NodeJS.ProcessEnv {
+    return {
+      ...limits,
+      DATABASE_URL: this.#urlFor(slot),
+      SQLITE_DB_PATH: this.#parts.pair.sqliteFile,
+      USE_POSTGRES_PRIMARY: String(primary),
+      USE_POSTGRES_READ: String(read),
+      USE_POSTGRES_SHADOW: String(shadow),
+    };
+  }
+
+  #urlFor(slot: number): string {
+    const url = new URL(this.#parts.pair.postgresUrl);
+    url.port = String(this.#parts.proxies[slot]?.port);
+    return url.href;
+  }
+
+  async #perform(step: Step): Promise<void> {
+    switch (step.kind) {
+      case "go":
+        return this.#go(step.writes);
+      case "kill":
+      case "restart":
+        return this.#replace(step.slot, step.flags, step.kind);
+      case "crash":
+        return this.#crash(step.during);
+      case "freeze":
+        return this.#freeze(step.during);
+      case "cut":
+        this.#count("cut");
+        return this.#proxy(step.slot).cut();
+      case "cut-after":
+        this.#count("cut");
+        this.#proxy(step.slot).cutAfter(step.bytes);
+        return;
+      case "refuse":
+        return this.#refuse(step.slot, step.during);
+      case "trap":
+        return this.#trap(step);
+      case "forced":
+        return this.#force(step.flags, step.during);
+    }
+  }
+
+  #count(what: string): void {
+    this.#happened[what] = (this.#happened[what] ?? 0) + 1;
+  }
+
+  #proxy(slot: number): FaultProxy {
+    const proxy = this.#parts.proxies[slot];
+    if (proxy === undefined) throw new Error(`no proxy for bot ${slot}`);
+    return proxy;
+  }
+
+  #slot(number: number): Slot {
+    const slot = this.#slots[number];
+    if (slot === undefined) throw new Error(`no bot ${number}`);
+    return slot;
+  }
+
+  get #written(): number {
+    return this.#slots.reduce((sum, { before, process }) => sum + before + process.answered, 0);
+  }
+
+  async #go(writes: number): Promise<void> {
+    const goal = this.#written + writes;
+    const until = Date.now() + whileMs;
+    while (this.#written < goal && Date.now() < until) await sleep(5);
+  }
+
+  async #untilWritten(): Promise<void> {
+    const until = Date.now() + patienceMs;
+    while (this.#written < leastWrites) {
+      if (Date.now() > until) throw new Error(`only ${this.#written} writes were answered in ${patienceMs} ms`);
+      await this.#reviveDead();
+      await sleep(5);
+    }
+  }
+
+  /** A trap that strikes late leaves a bot dead. */
+  async #reviveDead(): Promise<void> {
+    for (const slot of this.#slots) if (!slot.process.alive) await this.#replace(slot.number, slot.flags, "kill");
+  }
+
+  async #replace(number: number, flags: Flags, kind: "kill" | "restart"): Promise<void> {
+    const slot = this.#slot(number);
+    if (await this.#wouldForce(number, flags)) return;
+    this.#count(flags.primary === slot.flags.primary ? kind : `${kind} with the other primary`);
+    if (kind === "restart" && slot.process.alive) await slot.process.stop();
+    else await slot.process.kill();
+    await this.#again(slot, flags);
+  }
+
+  async #again(slot: Slot, flags: Flags): Promise<void> {
+    slot.before += slot.process.answered;
+    slot.life += 1;
+    if (!slot.process.alive) slot.process = this.#parts.fleet.take();
+    await this.#start(slot, flags);
+  }
+
+  /** A roll-back while PostgreSQL cannot be reached happens only where the plan has it. */
+  async #wouldForce(slot: number, flags: Flags): Promise<boolean> {
+    if (flags.primary || (this.#postgresIsUp && !this.#cutOff.has(slot))) return false;
+    return (await stateOfFile(this.#parts.pair.sqliteFile)).primary === "postgres";
+  }
+
+  async #crash(during: readonly Step[]): Promise<void> {
+    this.#count("crash of PostgreSQL");
+    await this.#parts.server.crash();
+    this.#postgresIsUp = false;
+    for (const step of during) await this.#perform(step);
+    await this.#parts.server.restart();
+    this.#postgresIsUp = true;
+  }
+
+  async #freeze(during: readonly Step[]): Promise<void> {
+    this.#count("freeze of PostgreSQL");
+    this.#parts.server.freeze();
+    for (const step of during) await this.#perform(step);
+    this.#parts.server.thaw();
+  }
+
+  async #refuse(slot: number, during: readonly Step[]): Promise<void> {
+    this.#count("link down");
+    const proxy = this.#proxy(slot);
+    proxy.refuse();
+    proxy.cut();
+    this.#cutOff.add(slot);
+    for (const step of during) await this.#perform(step);
+    proxy.accept();
+    this.#cutOff.delete(slot);
+  }
+
+  async #trap(step: Step & { readonly kind: "trap" }): Promise<void> {
+    const slot = this.#slot(step.slot);
+    const { process } = slot;
+    const { point, skip, action } = step;
+    const trapped = process.trap({ do: "trap", point, skip, action }).then(
+      () => true,
+      () => false,
+    );
+    const hit = await Promise.race([trapped, process.ended.then(() => false), sleep(600).then(() => null)]);
+    if (action === "kill") return this.#afterDeath(slot, step);
+    if (hit === null) return process.send({ do: "resume" });
+    if (hit) this.#count(`relay stopped ${point}${step.cut ? " and cut off" : ""}`);
+    if (step.cut) this.#proxy(step.slot).cut();
+    for (const next of step.during) await this.#perform(next);
+    process.signal("SIGCONT");
+    process.send({ do: "resume" });
+  }
+
+  async #afterDeath(slot: Slot, { point, flags }: Step & { readonly kind: "trap" }): Promise<void> {
+    if (slot.process.alive) return slot.process.send({ do: "resume" });
+    this.#count(`kill ${point}`);
+    if (!(await this.#wouldForce(slot.number, flags))) await this.#again(slot, flags);
+  }
+
+  async #force(flags: readonly Flags[], during: readonly Step[]): Promise<void> {
+    await this.#go(20);
+    this.#count("planned roll-back without PostgreSQL");
+    await this.#parts.server.crash();
+    await Promise.all(this.#slots.map((slot) => slot.process.kill()));
+    await Promise.all(this.#slots.map((slot) => this.#again(slot, flags[slot.number] ?? slot.flags)));
+    for (const step of during) await this.#perform(step);
+    await this.#parts.server.restart();
+  }
+
+  async #end(): Promise<void> {
+    const { plan, fleet, proxies, pair } = this.#parts;
+    for (const proxy of proxies) proxy.accept();
+    await Promise.all(
+      this.#slots.map(({ number, process }) =>
+        plan.endings[number] === "stop" && process.alive ? process.stop() : process.kill(),
+      ),
+    );
+    for (const { process } of this.#slots) fleet.giveBack(process);
+    for (const proxy of proxies) proxy.cut();
+    await endSessions(pair.postgresUrl);
+  }
+
+  async #settle(): Promise<RoundResult["settled"]> {
+    const { primary } = await stateOfFile(this.#parts.pair.sqliteFile);
+    const process = this.#parts.fleet.take();
+    await process.ready;
+    const settled = process.wait("settled", "unsettled");
+    const flags = { primary: primary === "postgres", read: false, shadow: true };
+    process.send({ do: "settle", env: this.#environment(0, flags) });
+    const result = await settled;
+    this.#parts.fleet.giveBack(process);
+    if (result.is !== "settled" && result.is !== "unsettled") throw new Error("the answer is none");
+    return result;
+  }
+}
+
+const limits = {
+  POSTGRES_QUERY_TIMEOUT_MS: "5000",
+  POSTGRES_POOL_SIZE: "8",
+  FLIP_TIMEOUT_MS: "30000",
+};
+
+/** Statements of dead bots come to nothing or to an end before anything is compared. */
+async function endSessions(url: string): Promise<void> {
+  for (;;) {
+    const rows = await runAt(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+    );
+    if (rows.length === 0) return;
+    await sleep(5);
+  }
+}
