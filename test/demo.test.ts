@@ -41,7 +41,7 @@ describe("npm run demo", () => {
 
   test("plays a chat log from its beginning, as often as it takes", { timeout: limitMs }, async () => {
     const { status, output } = await demo(["--quick", "--seed", "7", "--chat", chatFile(5)]);
-    expect(output).toMatch(/2 users in 1 channels/);
+    expect(output).toContain("2 users in 1 channel ");
     expect(output).toContain("acknowledged writes lost: 0");
     expect(status).toBe(0);
   });

@@ -1,7 +1,7 @@
 import { type Arguments, readArguments, UsageError, usage } from "./arguments.js";
 import { ChatFileError, checkChatFile, playChat } from "./chat-file.js";
 import { Fleet } from "./fleet.js";
-import { count, Screen } from "./screen.js";
+import { count, plural, Screen } from "./screen.js";
 import { Stage } from "./stage.js";
 import { steps } from "./steps.js";
 import { seeded, smallTalk, Traffic, talkers } from "./traffic.js";
@@ -82,7 +82,7 @@ async function introduce(
   const source = chat === null ? `seed ${seed}` : `${chat}, seed ${seed}`;
   screen.line(screen.paint("bold", "dualdb: a bot moves from SQLite to PostgreSQL and back while it works"));
   screen.line(`PostgreSQL ${server.version} (${server.kind}), ${count(oldRows)} old rows in SQLite`);
-  screen.line(`traffic of ${count(users)} users in ${count(channels)} channels (${source})`);
+  screen.line(`traffic of ${plural(users, "user")} in ${plural(channels, "channel")} (${source})`);
   screen.line();
   screen.heads();
 }

@@ -72,6 +72,11 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** 1 row, 2 rows */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 function columnsOf({ time, primary, acknowledged, owed, pauseMs }: Moment): string {
   return columns(
     `${(time / 1_000).toFixed(1)} s`,
