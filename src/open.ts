@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import sql from "sql-template-tag";
 import { RoutedAdapter } from "./adapter.js";
-import { type Config, postgresVariables, targetName } from "./config.js";
+import { type Config, postgresVariables } from "./config.js";
 import type { Engine, Side } from "./engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "./errors.js";
 import type { Logger } from "./logger.js";
-import { migrate, requireSchema } from "./schema/migrations.js";
+import { migrateSqlite, openSqlite } from "./open-sqlite.js";
+import { requireSchema } from "./schema/migrations.js";
 import { Fence } from "./shadow/fence.js";
 import type { FaultPoint } from "./shadow/mirror.js";
 import { Partner } from "./shadow/partner.js";
@@ -18,7 +17,6 @@ import {
   readPostgresState,
   readSqliteState,
   type SqliteState,
-  stateOf,
 } from "./shadow/state.js";
 
 /** How the package is observed and disturbed in its own tests. */
@@ -70,9 +68,10 @@ class Opening {
   }
 
   async run(): Promise<Opened> {
-    this.#sqlite = await this.#openSqlite();
+    const neighbour = this.#config.postgres === null ? null : () => this.#postgresState();
+    this.#sqlite = await openSqlite(this.#config, this.#logger, neighbour);
     if (this.#sqlite === null) return this.#opened("postgres", null, null);
-    const state = await this.#migrated(this.#sqlite);
+    const state = await migrateSqlite(this.#sqlite, this.#config, this.#logger);
     const partner = this.#config.postgres === null ? null : this.#partner(this.#sqlite);
     const side = await this.#choose(this.#sqlite, state, partner);
     return this.#opened(side, partner, this.#relay(partner, state));
@@ -83,94 +82,11 @@ class Opening {
     await Promise.all([this.#sqlite?.close(), postgres?.close()]);
   }
 
-  /** null: SQLite cannot be opened, and PostgreSQL's own state says that it is primary, as the flags want it. */
-  async #openSqlite(): Promise<Engine | null> {
-    const { file } = this.#config.sqlite;
-    if (file !== null && !existsSync(file)) {
-      if ((await this.#partnerOfNewFile()) === "postgres") return null;
-    }
-    const { openLibsql } = await import("./engines/libsql.js");
-    try {
-      const engine = await openLibsql({ config: this.#config.sqlite, logger: this.#logger });
-      if (file === null || existsSync(file)) await this.#assertNotEmptied(engine);
-      return engine;
-    } catch (error) {
-      if (!hasCode(error, "DATABASE_UNAVAILABLE", "DATABASE_UNUSABLE", "ACCESS_DENIED")) throw error;
-      if (!(await this.#postgresIsPrimary())) throw error;
-      this.#logger.error(
-        { event: "sqlite-unavailable", ...errorFields(error) },
-        "SQLite cannot be opened; PostgreSQL is primary and goes on",
-      );
-      return null;
-    }
-  }
-
-  async #assertNotEmptied(engine: Engine): Promise<void> {
-    const [row] = await engine.read(sql`SELECT COUNT(*) AS tables FROM sqlite_master WHERE type = 'table'`);
-    if (row?.tables === 0 && this.#config.sqlite.file === null) await this.#partnerOfNewFile();
-  }
-
-  /** A new SQLite database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten. */
-  async #partnerOfNewFile(): Promise<Side | null> {
-    if (this.#config.postgres === null) return null;
-    const state = await this.#postgresState().catch((error: unknown) => {
-      throw this.#cannotTell(error);
-    });
-    if (state === null || state.pairId === null) return null;
-    if (this.#config.flags.primary && state.primary === "postgres") {
-      this.#logger.error(
-        { event: "sqlite-missing", database: targetName(this.#config.sqlite) },
-        "the SQLite database is gone; PostgreSQL is primary and goes on",
-      );
-      return "postgres";
-    }
-    const name = targetName(this.#config.sqlite);
-    throw new DualDbError(
-      "PAIR_MISMATCH",
-      `There is no SQLite database at ${name}, but this PostgreSQL database has one as its partner. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or restore the file.`,
-    );
-  }
-
-  /** Starting empty could mean starting beside the right file: better not at all. */
-  #cannotTell(error: unknown): unknown {
-    if (!(error instanceof DualDbError)) return error;
-    const { code, message, side, details } = error;
-    const name = targetName(this.#config.sqlite);
-    const advice = `There is no SQLite database at ${name} yet, and it cannot be told whether PostgreSQL is the partner of another one. Check the path, make PostgreSQL reachable, or unset the variables that name it.`;
-    return new DualDbError(code, `${message}. ${advice}`, { side, details, cause: error });
-  }
-
-  async #postgresIsPrimary(): Promise<boolean> {
-    if (!this.#config.flags.primary) return false;
-    return (await this.#postgresState())?.primary === "postgres";
-  }
-
   /** null where PostgreSQL has no tables of ours yet. */
   async #postgresState(): Promise<PostgresState | null> {
     const engine = await this.#openPostgres();
     try {
       return await engine.transaction({ mode: "read", timeoutMs: stateTimeoutMs }, readPostgresState);
-    } catch (error) {
-      if (hasCode(error, "SCHEMA_MISSING")) return null;
-      throw error;
-    }
-  }
-
-  async #migrated(sqlite: Engine): Promise<SqliteState> {
-    const before = await this.#stateIfThere(sqlite);
-    if (before?.primary === "postgres") return before;
-    await migrate({
-      engine: sqlite,
-      timeoutMs: this.#config.migrationTimeoutMs,
-      logger: this.#logger,
-      allowUnknown: true,
-    });
-    return stateOf(sqlite);
-  }
-
-  async #stateIfThere(sqlite: Engine): Promise<SqliteState | null> {
-    try {
-      return await stateOf(sqlite);
     } catch (error) {
       if (hasCode(error, "SCHEMA_MISSING")) return null;
       throw error;

@@ -1,0 +1,93 @@
+import { statSync } from "node:fs";
+import sql from "sql-template-tag";
+import { type Config, targetName } from "./config.js";
+import type { Engine } from "./engines/engine.js";
+import { DualDbError, errorFields, hasCode } from "./errors.js";
+import type { Logger } from "./logger.js";
+import { migrate } from "./schema/migrations.js";
+import { type PostgresState, type SqliteState, stateOf } from "./shadow/state.js";
+
+/** Asks PostgreSQL for its state; null where it has no tables of ours yet. */
+export type Neighbour = () => Promise<PostgresState | null>;
+
+/**
+ * Opens the SQLite side. null: it is gone or cannot be opened, and PostgreSQL's own state says that it is primary, as the flags want it.
+ * A new database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten.
+ * @throws PAIR_MISMATCH, DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED
+ */
+export async function openSqlite(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | null> {
+  const { file } = config.sqlite;
+  if (file !== null && isNewFile(file) && (await isLost(config, logger, neighbour))) return null;
+  const engine = await tryToOpen(config, logger, neighbour);
+  if (engine === null || file !== null || !(await isEmpty(engine))) return engine;
+  if (!(await isLost(config, logger, neighbour))) return engine;
+  await engine.close();
+  return null;
+}
+
+/** Brings the schema up to date where SQLite is primary. */
+export async function migrateSqlite(sqlite: Engine, config: Config, logger: Logger): Promise<SqliteState> {
+  const before = await stateIfThere(sqlite);
+  if (before?.primary === "postgres") return before;
+  await migrate({ engine: sqlite, timeoutMs: config.migrationTimeoutMs, logger, allowUnknown: true });
+  return stateOf(sqlite);
+}
+
+async function stateIfThere(sqlite: Engine): Promise<SqliteState | null> {
+  try {
+    return await stateOf(sqlite);
+  } catch (error) {
+    if (hasCode(error, "SCHEMA_MISSING")) return null;
+    throw error;
+  }
+}
+
+/** SQLite takes a file without a byte for a new database. */
+function isNewFile(file: string): boolean {
+  const status = statSync(file, { throwIfNoEntry: false });
+  return status === undefined || (status.isFile() && status.size === 0);
+}
+
+async function isEmpty(engine: Engine): Promise<boolean> {
+  const [row] = await engine.read(sql`SELECT COUNT(*) AS tables FROM sqlite_master WHERE type = 'table'`);
+  return row?.tables === 0;
+}
+
+/** Whether a database that is not there is gone, and PostgreSQL goes on without it. */
+async function isLost(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<boolean> {
+  const database = targetName(config.sqlite);
+  const state = await neighbour?.().catch((error: unknown) => {
+    throw cannotTell(database, error);
+  });
+  if (state === null || state === undefined || state.pairId === null) return false;
+  if (!config.flags.primary || state.primary !== "postgres") throw partnerOfAnother(database);
+  logger.error({ event: "sqlite-missing", database }, "the SQLite database is gone; PostgreSQL is primary and goes on");
+  return true;
+}
+
+async function tryToOpen(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | null> {
+  const { openLibsql } = await import("./engines/libsql.js");
+  try {
+    return await openLibsql({ config: config.sqlite, logger });
+  } catch (error) {
+    if (!hasCode(error, "DATABASE_UNAVAILABLE", "DATABASE_UNUSABLE", "ACCESS_DENIED")) throw error;
+    if (!config.flags.primary || (await neighbour?.())?.primary !== "postgres") throw error;
+    const fields = { event: "sqlite-unavailable", ...errorFields(error) };
+    logger.error(fields, "SQLite cannot be opened; PostgreSQL is primary and goes on");
+    return null;
+  }
+}
+
+function partnerOfAnother(database: string): DualDbError {
+  const advice = "Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or restore the file.";
+  const message = `There is no SQLite database at ${database}, but this PostgreSQL database has one as its partner. ${advice}`;
+  return new DualDbError("PAIR_MISMATCH", message);
+}
+
+/** Starting empty could mean starting beside the right file: better not at all. */
+function cannotTell(database: string, error: unknown): unknown {
+  if (!(error instanceof DualDbError)) return error;
+  const { code, message, side, details } = error;
+  const advice = `There is no SQLite database at ${database} yet, and it cannot be told whether PostgreSQL is the partner of another one. Check the path, make PostgreSQL reachable, or unset the variables that name it.`;
+  return new DualDbError(code, `${message}. ${advice}`, { side, details, cause: error });
+}
