@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "sql-template-tag";
 import { type Config, readConfig } from "./config.js";
 import type { Row, WriteResult } from "./engines/engine.js";
-import { DualDbError, hasCode } from "./errors.js";
+import { DualDbError } from "./errors.js";
 import { type Logger, silentLogger } from "./logger.js";
 import { type Internals, type Opened, open } from "./open.js";
 import { deferredServices, type Services } from "./services/deferred.js";
@@ -129,8 +129,7 @@ export class DualDatabase implements Database {
   async #close(): Promise<void> {
     const opened = await this.#opening?.catch(() => null);
     if (opened === null || opened === undefined) return;
-    const draining =
-      opened.adapter.route.shadow === null ? null : drain(opened, drainAtCloseMs).catch(ignoreUnavailable);
+    const draining = opened.adapter.route.shadow === null ? null : drain(opened, patienceOf(opened)).catch(ignoreOurs);
     await Promise.race([draining, sleep(drainAtCloseMs, undefined, { ref: false })]);
     const stopping = opened.relay?.stop();
     await Promise.race([stopping, sleep(lastBatchMs, undefined, { ref: false })]);
@@ -141,9 +140,14 @@ export class DualDatabase implements Database {
   }
 }
 
-/** What is owed stays in the journal: a side that cannot be reached is no reason to fail while closing. */
-function ignoreUnavailable(error: unknown): void {
-  if (!hasCode(error, "DATABASE_UNAVAILABLE", "DATABASE_BUSY", "OUTCOME_UNKNOWN")) throw error;
+/** What somebody has to mend first is not mended while the process waits to end. */
+function patienceOf({ partner }: Opened): number {
+  return partner?.problem?.retry === false ? 0 : drainAtCloseMs;
+}
+
+/** What is owed stays in the journal, and what stands in the way is in the log: no reason to leave anything open. */
+function ignoreOurs(error: unknown): void {
+  if (!(error instanceof DualDbError)) throw error;
 }
 
 async function defaultLogger({ logLevel }: Config): Promise<Logger> {

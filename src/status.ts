@@ -76,7 +76,7 @@ export async function statusOf(opened: Opened): Promise<Status> {
     postgres: postgres && (await sideStatus(postgres, readPostgresState)),
     problem: problemOf(opened),
     unmirrored: (await opened.partner?.pairing().then((pairing) => pairing?.unmirrored ?? null)) ?? null,
-    conflicts: sqlite === null ? [] : await conflictsOf(sqlite),
+    conflicts: sqlite === null ? [] : await conflictsOf(sqlite).catch(noneOf),
     relay: relay?.status() ?? null,
     reads: { ...adapter.reads, suspended: adapter.readsSuspended },
     latency: adapter.latency,
@@ -168,6 +168,12 @@ function withoutCas<State extends object>(state: State): Omit<State, "cas"> {
 function problemOf({ partner, relay }: Opened): Status["problem"] {
   const problem = partner?.problem ?? null;
   return problem === null ? (relay?.status().lastError ?? null) : { code: problem.code, message: problem.message };
+}
+
+/** A status tells what it can: why a table cannot be read stands beside its side. */
+function noneOf(error: unknown): [] {
+  if (error instanceof DualDbError) return [];
+  throw error;
 }
 
 async function conflictsOf(sqlite: Engine): Promise<Conflict[]> {

@@ -81,7 +81,7 @@ class LibsqlEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#queue.close().then(() => this.#connection.close());
+    this.#closing ??= this.#queue.close().then(() => this.#connection.end());
     return this.#closing;
   }
 
