@@ -1,6 +1,6 @@
 -- Which side is primary, as this side knows it. Every mirror pass, copy and flip of every process locks this row.
 -- wanted tells where a flip was heading, for whoever takes it up after a crash.
-CREATE TABLE dualdb_state (
+CREATE TABLE IF NOT EXISTS dualdb_state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   "primary" TEXT NOT NULL DEFAULT 'sqlite' CHECK ("primary" IN ('sqlite', 'postgres')),
   wanted TEXT NOT NULL DEFAULT 'sqlite' CHECK (wanted IN ('sqlite', 'postgres')),
@@ -11,11 +11,11 @@ CREATE TABLE dualdb_state (
   -- whose snapshot is older.
   UNIQUE (id, "primary")
 );
-INSERT INTO dualdb_state (id) VALUES (1);
+INSERT INTO dualdb_state (id) VALUES (1) ON CONFLICT DO NOTHING;
 
 -- A condition for reads: true where this side is primary, else an error. STABLE, so that it looks at the same snapshot as the
 -- statement; a function, since its plan is kept, where a subquery would be planned anew with every read.
-CREATE FUNCTION dualdb_require_primary() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION dualdb_require_primary() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
   found_primary TEXT;
 BEGIN
@@ -27,7 +27,7 @@ BEGIN
 END $$;
 
 -- The rows that SQLite is owed.
-CREATE TABLE dualdb_journal (
+CREATE TABLE IF NOT EXISTS dualdb_journal (
   table_name TEXT COLLATE "C" NOT NULL,
   row_key TEXT COLLATE "C" NOT NULL,
   version BIGINT NOT NULL,
@@ -36,4 +36,4 @@ CREATE TABLE dualdb_journal (
   last_error TEXT,
   PRIMARY KEY (table_name, row_key)
 );
-CREATE SEQUENCE dualdb_version;
+CREATE SEQUENCE IF NOT EXISTS dualdb_version;

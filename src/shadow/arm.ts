@@ -3,12 +3,12 @@ import sql, { raw } from "sql-template-tag";
 import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
 import { keyExpression } from "../data/key.js";
 import { rowsOf } from "../data/rows.js";
-import { windows } from "../data/sqlite-rows.js";
 import { quote, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Journal } from "./journal.js";
 import { overtaken } from "./mirror.js";
+import { enterRows, lostTables, restoreTables } from "./restore.js";
 import { bumpCas, lockPostgresState, type PairState, readSqliteState } from "./state.js";
 import { postgresTriggers, sqliteTriggers } from "./triggers.js";
 
@@ -27,7 +27,8 @@ const lockSeconds = 5;
 
 /**
  * Makes a pair of two databases, once: triggers on every shared table, and every existing key of both sides in the primary's journal, so
- * that rows from before are simply owed. A table whose triggers are not all there is armed again.
+ * that rows from before are simply owed. A table whose triggers are not all there is armed again; where our own tables were dropped they
+ * are made anew, and everything is.
  * @throws PAIR_MISMATCH when one of them belongs to another database.
  * @throws SCHEMA_MISSING when one side lacks a column that the other has.
  */
@@ -40,20 +41,27 @@ export async function arm(sqlite: Engine, postgres: Engine, clock: () => number)
       state: await readSqliteState(reader),
       tables: await discoverSqlite(reader),
       triggers: await sqliteTriggerNames(reader),
+      lost: await lostTables(reader, "sqlite"),
     }));
+    const lost: Lost = { sqlite: found.lost, postgres: await lostTables(transaction, "postgres") };
     const states = { sqlite: found.state, postgres: state };
     assertPartners(states);
     const pairing = pairTables(found.tables, await discoverPostgres(transaction));
     assertComplete(pairing);
+    assertNoneGone(pairing, found.triggers);
     const there = await postgresTriggerNames(transaction);
-    const isNew = state.pairId === null || found.state.pairId === null;
+    const isLost = lost.sqlite.length + lost.postgres.length > 0;
+    const isNew = state.pairId === null || found.state.pairId === null || isLost;
     const tables = pairing.tables.filter((table) => isNew || !isArmed(schema, table, found.triggers, there));
     const names = tables.map(({ name }) => name);
     if (!isNew && !isSettled(states)) return { pairing, armed: [], unarmed: names };
-    if (tables.length > 0 || isNew) await new Arming(sqlite, transaction, schema, clock).run(tables, states);
+    if (tables.length > 0 || isNew) await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
     return { pairing, armed: names, unarmed: [] };
   });
 }
+
+/** What somebody has dropped of our own tables, per side. */
+type Lost = Readonly<Record<Side, readonly string[]>>;
 
 class Arming {
   readonly #sqlite: Engine;
@@ -70,17 +78,19 @@ class Arming {
   }
 
   /** SQLite commits first: a crash in between leaves a pair that is armed again, never a PostgreSQL with a partner that knows nothing. */
-  async run(tables: readonly Table[], states: PairState): Promise<void> {
+  async run(tables: readonly Table[], states: PairState, lost: Lost): Promise<void> {
     const pairId = states.sqlite.pairId ?? states.postgres.pairId ?? randomUUID();
+    await restoreTables(this.#postgres, "postgres", lost.postgres);
     for (const table of tables) {
       for (const statement of postgresTriggers(this.#schema, table).create) await this.#postgres.script(statement);
     }
     await this.#postgres.execute(sql`UPDATE dualdb_state SET pair_id = ${pairId} WHERE id = 1`);
-    const primary =
-      states.postgres.primary === "postgres" && states.sqlite.primary === "postgres" ? "postgres" : "sqlite";
-    const others = primary === "sqlite" ? await this.#postgresKeys(tables) : new Map<string, string[]>();
+    const primary = truthOf(states);
+    // After a forced roll-back what only PostgreSQL has is still to come in, and must not be taken for gone.
+    const others = primary === "postgres" || states.sqlite.forced ? new Map() : await this.#postgresKeys(tables);
     await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
       if (!(await bumpCas(transaction, states.sqlite.cas))) throw overtaken();
+      await restoreTables(transaction, "sqlite", lost.sqlite);
       await this.#armSqlite(transaction, tables, primary, pairId, others);
     });
     if (primary === "postgres") await this.#enterPostgres(tables);
@@ -103,14 +113,7 @@ class Arming {
 
   async #enterSqlite(transaction: Transaction, table: Table, others: readonly string[]): Promise<void> {
     await this.#journals.sqlite.enter(transaction, table.name, others, this.#clock());
-    await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
-    const key = keyExpression("sqlite", table, "t");
-    for await (const { text, values } of windows(transaction, table)) {
-      const statement = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
-        SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text}
-        ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
-      await transaction.execute({ sql: statement, text: statement, values: [table.name, this.#clock(), ...values] });
-    }
+    await enterRows(transaction, table, this.#clock());
   }
 
   async #postgresKeys(tables: readonly Table[]): Promise<Map<string, string[]>> {
@@ -161,6 +164,12 @@ function isArmed(schema: string, table: Table, sqlite: ReadonlySet<string>, post
   return here && postgresTriggers(schema, table).names.every((name) => postgres.has(`${table.name}.${name}`));
 }
 
+/** The side whose rows count: half-way through a flip it is the one that has been left, and has yet to be carried over. */
+function truthOf({ sqlite, postgres }: PairState): Side {
+  if (sqlite.primary === "sqlite") return "sqlite";
+  return postgres.primary === "postgres" || postgres.wanted === "sqlite" ? "postgres" : "sqlite";
+}
+
 /** Half-way through a flip, rows that one side has not got yet would be taken for its present ones. */
 function isSettled({ sqlite, postgres }: PairState): boolean {
   return sqlite.primary === postgres.primary && !sqlite.forced;
@@ -183,6 +192,17 @@ export function pairMismatch(lost = false): DualDbError {
     ? "The SQLite database says that PostgreSQL is primary, but this PostgreSQL database has never been its partner. Point DATABASE_URL to the right one."
     : "This PostgreSQL database is the partner of another SQLite database. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, and DATABASE_URL.";
   return new DualDbError("PAIR_MISMATCH", message);
+}
+
+/** A table of SQLite that has our triggers was on both sides once. */
+function assertNoneGone({ unmirrored }: Pairing, triggers: ReadonlySet<string>): void {
+  const gone = unmirrored.find(({ table }) => triggers.has(`dualdb_${table}_insert`));
+  if (gone === undefined) return;
+  throw new DualDbError(
+    "SCHEMA_MISSING",
+    `The table ${gone.table} was mirrored, and cannot be any more: ${gone.reason}. Create it there as it was, or drop SQLite's triggers dualdb_${gone.table}_* to leave it out.`,
+    { table: gone.table },
+  );
 }
 
 function assertComplete({ missing }: Pairing): void {

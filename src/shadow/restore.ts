@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import sql, { join, raw } from "sql-template-tag";
+import { discoverSqlite } from "../data/discover.js";
+import { keyExpression } from "../data/key.js";
+import { windows } from "../data/sqlite-rows.js";
+import { quote, type Table } from "../data/table.js";
+import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { sqliteTriggers } from "./triggers.js";
+
+const belongings: Record<Side, readonly string[]> = {
+  sqlite: ["dualdb_journal", "dualdb_never", "dualdb_guard", "dualdb_conflicts"],
+  postgres: ["dualdb_journal", "dualdb_version", "dualdb_require_primary"],
+};
+
+const catalogues: Record<Side, string> = {
+  sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table'",
+  postgres: `SELECT relname::text AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+    UNION SELECT proname::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace`,
+};
+
+/**
+ * What somebody has dropped of our tables. The state is not among them: only a backup knows which side was primary.
+ */
+export async function lostTables(transaction: Transaction, side: Side): Promise<string[]> {
+  const rows = await transaction.query(
+    sql`SELECT name FROM (${raw(catalogues[side])}) AS c WHERE name IN (${join(belongings[side])})`,
+  );
+  const there = new Set(rows.map(({ name }) => String(name)));
+  return belongings[side].filter((name) => !there.has(name));
+}
+
+/** Creates what is missing. Versions begin where none has ever been: a version is never used again. */
+export async function restoreTables(transaction: Transaction, side: Side, lost: readonly string[]): Promise<void> {
+  if (lost.length === 0) return;
+  const folder = side === "sqlite" ? "libsql" : "postgres";
+  await transaction.script(await readFile(new URL(`../../sql/${folder}/0002_journal.sql`, import.meta.url), "utf8"));
+  if (lost.includes("dualdb_version"))
+    await transaction.query(
+      sql`SELECT setval('dualdb_version', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS version`,
+    );
+}
+
+/**
+ * The same where SQLite is primary and PostgreSQL is not asked: every row is owed again, and a trigger less for each table makes the
+ * next process that reaches PostgreSQL arm them again. Returns what had been lost.
+ */
+export async function restoreAlone(sqlite: Engine, clock: () => number): Promise<readonly string[]> {
+  const lost = await sqlite.transaction({ mode: "read" }, (transaction) => lostTables(transaction, "sqlite"));
+  if (lost.length === 0) return lost;
+  await sqlite.transaction({ mode: "write" }, async (transaction) => {
+    await restoreTables(transaction, "sqlite", lost);
+    for (const table of await discoverSqlite(transaction)) {
+      if (table.key.length > 0 && (await disarm(transaction, table))) await enterRows(transaction, table, clock());
+    }
+  });
+  return lost;
+}
+
+/** Enters the key of every row of SQLite. */
+export async function enterRows(transaction: Transaction, table: Table, now: number): Promise<void> {
+  await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
+  const key = keyExpression("sqlite", table, "t");
+  for await (const { text, values } of windows(transaction, table)) {
+    const statement = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
+      SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text}
+      ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
+    await transaction.execute({ sql: statement, text: statement, values: [table.name, now, ...values] });
+  }
+}
+
+/** Tells whether the table was armed. */
+async function disarm(transaction: Transaction, table: Table): Promise<boolean> {
+  const { names } = sqliteTriggers(table);
+  const found = await transaction.query(
+    sql`SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name IN (${join(names)})`,
+  );
+  const [first] = found;
+  if (first === undefined) return false;
+  await transaction.script(`DROP TRIGGER ${quote(`dualdb_${table.name}_delete`)}`);
+  return true;
+}
