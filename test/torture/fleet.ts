@@ -24,6 +24,9 @@ export function compileBot(scratch: string): string {
   return path.join(out, "bot.js");
 }
 
+/** A bot that did not do what it was told to. */
+export class BotError extends Error {}
+
 /** A process that can be a bot, again and again until it is killed. */
 export class BotProcess {
   readonly #child: ChildProcess;
@@ -52,7 +55,10 @@ export class BotProcess {
       if (message.is === "answered") this.answered = message.writes;
       for (const listener of this.#listeners) listener(message);
     });
-    this.ready = this.wait("ready").then(() => undefined);
+    this.ready = this.wait("ready").then(
+      () => undefined,
+      () => Promise.reject(new Error(`a bot could not be started: ${this.output}`)),
+    );
     this.ready.catch(() => {});
   }
 
@@ -102,9 +108,12 @@ export class BotProcess {
       const listener = (message: FromBot) => {
         if (kinds.includes(message.is)) finish(() => resolve(message));
       };
-      const late = setTimeout(() => finish(() => reject(new Error(`a bot did not say ${kinds} in time`))), patienceMs);
+      const late = setTimeout(
+        () => finish(() => reject(new BotError(`a bot did not say ${kinds} in time`))),
+        patienceMs,
+      );
       this.#listeners.add(listener);
-      this.ended.then(() => finish(() => reject(new Error(`a bot ended before it said ${kinds}: ${this.output}`))));
+      this.ended.then(() => finish(() => reject(new BotError(`a bot ended before it said ${kinds}: ${this.output}`))));
     });
   }
 }
@@ -115,10 +124,15 @@ export class Fleet {
   readonly #dist: string;
   readonly #idle: BotProcess[] = [];
   readonly #all = new Set<BotProcess>();
+  /** A stopped process would not notice that its parent has gone. */
+  readonly #killAll = () => {
+    for (const bot of this.#all) bot.signal("SIGKILL");
+  };
 
   constructor(script: string, dist: string) {
     this.#script = script;
     this.#dist = dist;
+    process.once("exit", this.#killAll);
     this.#fill();
   }
 
@@ -133,6 +147,7 @@ export class Fleet {
   }
 
   async end(): Promise<void> {
+    process.removeListener("exit", this.#killAll);
     const running = [...this.#all].filter(({ alive }) => alive);
     for (const bot of running) bot.signal("SIGKILL");
     await Promise.race([Promise.all(running.map(({ ended }) => ended)), sleep(5_000)]);

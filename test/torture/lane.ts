@@ -56,6 +56,7 @@ export class Lane {
     { weight: 3, run: () => this.#incrementSharedProfile() },
     { weight: 2, run: () => this.#saveAnalysis() },
     { weight: 1, run: () => this.#replaceProfile() },
+    { weight: 1, run: () => this.#replaceAndDeleteProfile() },
     { weight: 1, run: () => this.#rekeyProfile() },
     { weight: 1, run: () => this.#deleteProfile() },
     { weight: 1, run: () => this.#writeDirectly() },
@@ -280,24 +281,22 @@ export class Lane {
     );
   }
 
-  /** A row with the same unique value under another key: on SQLite INSERT OR REPLACE, which evicts without a trigger. */
   async #replaceProfile(): Promise<void> {
     const { caller, database, owner, random } = this.#parts;
     const user = privateUser(owner, random.whole(0, 1));
     const id = this.#name();
     const effects = [...this.#orphans(user), ...set("user_profiles", user, { $: true, id, username: id })];
-    const columns = "(id, user_id, username, first_seen_at, last_interaction_at)";
-    const make = statement(
-      `INSERT OR REPLACE INTO user_profiles ${columns} VALUES (?, ?, ?, 1, 2)`,
-      `INSERT INTO user_profiles ${columns} VALUES ($1, $2, $3, 1, 2)`,
-      [id, user, id],
-    );
-    const evict = statement(
-      "UPDATE user_profiles SET username = ? WHERE 1 = 0",
-      "DELETE FROM user_profiles WHERE user_id = $1",
-      [user],
-    );
-    await caller.call("replaceProfile", effects, () => database.write(evict, make));
+    await caller.call("replaceProfile", effects, () => database.write(...replacement(user, id)));
+  }
+
+  /** The evicted row goes for good: nothing else will lead the mirror to it. */
+  async #replaceAndDeleteProfile(): Promise<void> {
+    const { caller, database, owner, random } = this.#parts;
+    const user = privateUser(owner, random.whole(0, 1));
+    const effects = [...this.#orphans(user), ...set("user_profiles", user, { $: false })];
+    const remove = both("DELETE FROM user_profiles WHERE user_id = ?", user);
+    const work = () => database.write(...replacement(user, this.#name()), remove);
+    await caller.call("replaceAndDeleteProfile", effects, work);
   }
 
   async #rekeyProfile(): Promise<void> {
@@ -470,6 +469,20 @@ type WriteStatement = Parameters<DualDatabase["write"]>[0];
 /** A statement with its own text for each side. */
 function statement(sql: string, text: string, values: readonly string[]): WriteStatement {
   return { sql, text, values } as unknown as WriteStatement;
+}
+
+/** A row with the same unique value under another key: on SQLite by INSERT OR REPLACE, which evicts without a trigger. */
+function replacement(user: string, id: string): WriteStatement[] {
+  const columns = "(id, user_id, username, first_seen_at, last_interaction_at)";
+  const evict = "DELETE FROM user_profiles WHERE user_id = $1";
+  return [
+    statement("UPDATE user_profiles SET username = ? WHERE 1 = 0", evict, [user]),
+    statement(
+      `INSERT OR REPLACE INTO user_profiles ${columns} VALUES (?, ?, ?, 1, 2)`,
+      `INSERT INTO user_profiles ${columns} VALUES ($1, $2, $3, 1, 2)`,
+      [id, user, id],
+    ),
+  ];
 }
 
 /** A transaction that has written and does not commit yet. */

@@ -140,7 +140,7 @@ export function allows(cell: Cell, value: CellValue): boolean {
     const base = Number(cell.settled ?? 0);
     return Number(value) >= base + cell.sure && Number(value) <= base + cell.sure + cell.unsure;
   }
-  if (cell.settled === undefined && cell.maybe.size === 0) return true;
+  if (cell.settled === undefined && (cell.maybe.size === 0 || value === null)) return true;
   return value === cell.settled || cell.maybe.has(value);
 }
 

@@ -51,7 +51,7 @@ export const mutants: readonly Mutant[] = [
     "table.uniques.length === 0 ? [] :",
     "true ? [] :",
   ]),
-  mutant("arming-without-keys", "arming enters every existing key", ["shadow/arm.js", enterSqlite, ""]),
+  mutant("arming-without-keys", "arming enters every existing key", ["shadow/arm.js", enterSqlite, ";"]),
   mutant("arming-without-other-keys", "arming enters the keys of the other side too", [
     "shadow/arm.js",
     enterSqlite,

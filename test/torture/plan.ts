@@ -69,10 +69,10 @@ class Planner {
     const count = random.whole(1, 3);
     const steps = Array.from({ length: count }, () => [this.#go(), this.#fault()]).flat();
     if (isForced) steps.push({ ...this.#go(), writes: 40 } as Step, this.#forced());
-    const traps = new Set(steps.flatMap((step) => (step.kind === "trap" ? [step.slot] : [])));
-    const flags = Array.from({ length: this.#slots }, (_, slot) => {
+    const hasTrap = steps.some(({ kind }) => kind === "trap");
+    const flags = Array.from({ length: this.#slots }, () => {
       const wished = this.#flags(isForced ? 1 : 0.8);
-      return traps.has(slot) ? { ...wished, shadow: true } : wished;
+      return { ...wished, shadow: hasTrap || wished.shadow };
     });
     if (isForced) flags.splice(0, 1, { primary: true, read: false, shadow: random.chance(0.5) });
     const endings = flags.map(() => (random.chance(0.5) ? "stop" : "kill"));
@@ -106,7 +106,7 @@ class Planner {
       { weight: 2, make: () => ({ kind: "cut-after", slot, bytes: this.#bytes() }) },
       { weight: 1, make: () => ({ kind: "refuse", slot, during: this.#meanwhile() }) },
       { weight: 2, make: () => this.#deadlyTrap(slot, flags) },
-      { weight: 6, make: () => this.#trap(slot, flags) },
+      { weight: 8, make: () => this.#trap(slot, flags) },
     ];
     return random.weighted(choices).make();
   }
@@ -143,7 +143,8 @@ class Planner {
       if (random.chance(0.4))
         overtake.push({ kind, slot: other, flags: { ...wanted, primary: !wanted.primary } }, this.#go());
     }
-    const during = random.chance(0.7) ? [this.#go(), ...overtake] : [this.#go()];
+    const progress: Step = { kind: "go", writes: random.whole(20, 60) };
+    const during = random.chance(0.7) ? [progress, ...overtake] : [progress];
     return { kind: "trap", slot, point, skip, action: random.pick(["wait", "stop"] as const), cut, flags, during };
   }
 

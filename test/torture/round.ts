@@ -5,7 +5,7 @@ import { type Flags, routeOf } from "../../src/route.js";
 import type { PostgresServer } from "../support/postgres.js";
 import { runAt } from "../support/postgres.js";
 import type { FaultProxy } from "../support/proxy.js";
-import type { BotProcess, Fleet } from "./fleet.js";
+import { BotError, type BotProcess, type Fleet } from "./fleet.js";
 import type { FromBot } from "./messages.js";
 import { type DatabasePair, stateOfFile } from "./pair.js";
 import type { Plan, Step } from "./plan.js";
@@ -174,7 +174,7 @@ export class Round {
   async #untilWritten(): Promise<void> {
     const until = Date.now() + patienceMs;
     while (this.#written < leastWrites) {
-      if (Date.now() > until) throw new Error(`only ${this.#written} writes were answered in ${patienceMs} ms`);
+      if (Date.now() > until) throw new BotError(`only ${this.#written} writes were answered in ${patienceMs} ms`);
       await this.#reviveDead();
       await sleep(5);
     }

@@ -4,7 +4,7 @@ import type { Side } from "../../src/engines/engine.js";
 import { type PostgresServer, startPostgres } from "../support/postgres.js";
 import { type FaultProxy, startProxy } from "../support/proxy.js";
 import { type Checked, check, type Deviation, rowsOfFile, type StoredRow } from "./check.js";
-import { compileBot, Fleet } from "./fleet.js";
+import { BotError, compileBot, Fleet } from "./fleet.js";
 import { type LogLine, readLog } from "./log.js";
 import { Model } from "./model.js";
 import { copyPackage, type Replacement } from "./package-copy.js";
@@ -82,7 +82,7 @@ class Torture {
     const { rounds, seed } = this.#options;
     for (let round = 1; round <= rounds && this.#summary.failed === null; round++) {
       const plan = planOf(seed, round);
-      const deviations = await this.#round(plan).catch((error: unknown) => [broken(error)]);
+      const deviations = await this.#round(plan).catch((error: unknown) => [hung(error)]);
       this.#summary.rounds += 1;
       for (const { kind } of deviations) this.#summary.deviations[kind] += 1;
       if (deviations.length > 0) this.#summary.failed = { round, plan, deviations };
@@ -148,12 +148,15 @@ class Torture {
     const summary = this.#summary;
     summary.unanswered += model.unanswered;
     const reads = new Set<number>();
+    const direct = new Set<number>();
     let forced = 0;
     for (const line of lines) {
       if (line.is === "intent" && line.effects.length === 0) reads.add(line.call);
       if (line.is === "intent" && line.effects.length > 0) reads.delete(line.call);
+      if (line.is === "intent") direct[line.name.startsWith("console") ? "add" : "delete"](line.call);
       if (line.is === "answer") summary[reads.has(line.call) ? "reads" : "writes"] += 1;
-      if (line.is === "failure" || line.is === "unknown") add(summary.failures, line.code, 1);
+      if (line.is === "failure" || line.is === "unknown")
+        add(summary.failures, direct.has(line.call) ? `console ${line.code}` : line.code, 1);
       if (line.is !== "event") continue;
       if (line.event === "forced-roll-back") forced += 1;
       if (line.event === "flip-step" && /^enter-/.test(String(line.fields.step))) summary.flips += 1;
@@ -168,8 +171,10 @@ function add(counts: Record<string, number>, what: string, times: number): void 
   counts[what] = (counts[what] ?? 0) + times;
 }
 
-function broken(error: unknown): Deviation {
-  return { kind: "unsettled", what: error instanceof Error ? String(error.stack) : String(error) };
+/** A bot that never answered is the package's failure; whatever else goes wrong here is the run's own. */
+function hung(error: unknown): Deviation {
+  if (!(error instanceof BotError)) throw error;
+  return { kind: "unsettled", what: error.message };
 }
 
 function emptySummary(): Summary {
