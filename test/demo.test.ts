@@ -47,9 +47,13 @@ describe("npm run demo", () => {
   });
 
   test("stops when it is asked to, and leaves nothing behind", { timeout: limitMs }, async () => {
+    let askedAt = 0;
     const { status, output, left } = await demo(["--quick"], (child, text) => {
-      if (text.includes(titles[2])) child.kill("SIGINT");
+      if (!text.includes(titles[2])) return;
+      askedAt = Date.now();
+      child.kill("SIGINT");
     });
+    expect(Date.now() - askedAt).toBeLessThan(10_000);
     expect(output).toContain("stopped");
     expect({ status, left }).toEqual({ status: 130, left: [] });
   });

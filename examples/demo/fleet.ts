@@ -44,7 +44,7 @@ class Bot {
   async stop(): Promise<void> {
     this.isOpen = false;
     this.#isWanted = false;
-    if (this.#hasEnded()) return;
+    if (this.hasEnded()) return;
     this.tell({ kind: "stop" });
     const inTime = await Promise.race([this.#ended.then(() => true), sleep(stopWithinMs, false, { ref: false })]);
     if (inTime) return;
@@ -55,7 +55,7 @@ class Bot {
   async kill(): Promise<void> {
     this.isOpen = false;
     this.#isWanted = false;
-    if (this.#hasEnded()) return;
+    if (this.hasEnded()) return;
     this.#child.kill("SIGKILL");
     await this.#ended;
   }
@@ -65,7 +65,7 @@ class Bot {
     else this.report = news.report;
   }
 
-  #hasEnded(): boolean {
+  hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
   }
 }
@@ -128,6 +128,7 @@ export class Fleet {
 async function opened(bot: Bot): Promise<void> {
   const deadline = Date.now() + openWithinMs;
   while (bot.report === null) {
+    if (bot.hasEnded()) throw new Error(`bot ${bot.number} ended before it was open`);
     if (Date.now() > deadline) throw new Error(`bot ${bot.number} did not open within ${openWithinMs / 1_000} s`);
     await sleep(5);
   }

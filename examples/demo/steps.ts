@@ -52,6 +52,7 @@ async function shadow(stage: Stage): Promise<void> {
 async function mend(stage: Stage, refused: Report["refused"]): Promise<void> {
   for (const { table, key, reason } of refused) stage.say(`${table} ${key} refused: ${reason}`);
   await stage.parts.sqlite.write([sql`UPDATE queries SET result_count = NULL WHERE typeof(result_count) = 'text'`]);
+  stage.say("mended on a console");
   await stage.until("the mended row", (report) => report.refused.length === 0);
   await stage.caughtUp();
 }
