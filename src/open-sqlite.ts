@@ -5,6 +5,7 @@ import type { Engine } from "./engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "./errors.js";
 import type { Logger } from "./logger.js";
 import { migrate } from "./schema/migrations.js";
+import { restoreAlone } from "./shadow/restore.js";
 import { type PostgresState, type SqliteState, stateOf } from "./shadow/state.js";
 
 /** Asks PostgreSQL for its state; null where it has no tables of ours yet. */
@@ -30,6 +31,8 @@ export async function migrateSqlite(sqlite: Engine, config: Config, logger: Logg
   const before = await stateIfThere(sqlite);
   if (before?.primary === "postgres") return before;
   await migrate({ engine: sqlite, timeoutMs: config.migrationTimeoutMs, logger, allowUnknown: true });
+  const lost = await restoreAlone(sqlite, Date.now);
+  if (lost.length > 0) logger.warn({ event: "restored", tables: lost }, "our own tables were missing, and are back");
   return stateOf(sqlite);
 }
 
@@ -44,8 +47,13 @@ async function stateIfThere(sqlite: Engine): Promise<SqliteState | null> {
 
 /** SQLite takes a file without a byte for a new database. */
 function isNewFile(file: string): boolean {
-  const status = statSync(file, { throwIfNoEntry: false });
-  return status === undefined || (status.isFile() && status.size === 0);
+  try {
+    const status = statSync(file, { throwIfNoEntry: false });
+    return status === undefined || (status.isFile() && status.size === 0);
+  } catch {
+    // It may not even be looked at: opening it says so.
+    return false;
+  }
 }
 
 async function isEmpty(engine: Engine): Promise<boolean> {

@@ -35,15 +35,16 @@ const lockSeconds = 5;
 export async function arm(sqlite: Engine, postgres: Engine, clock: () => number): Promise<Armed> {
   return postgres.transaction({ mode: "write", timeoutMs: longestMs }, async (transaction) => {
     await transaction.script(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
+    const gone = await lostTables(transaction, "postgres");
     const state = await lockPostgresState(transaction);
     const schema = await currentSchema(transaction);
     const found = await sqlite.transaction({ mode: "read" }, async (reader) => ({
+      lost: await lostTables(reader, "sqlite"),
       state: await readSqliteState(reader),
       tables: await discoverSqlite(reader),
       triggers: await sqliteTriggerNames(reader),
-      lost: await lostTables(reader, "sqlite"),
     }));
-    const lost: Lost = { sqlite: found.lost, postgres: await lostTables(transaction, "postgres") };
+    const lost: Lost = { sqlite: found.lost, postgres: gone };
     const states = { sqlite: found.state, postgres: state };
     assertPartners(states);
     const pairing = pairTables(found.tables, await discoverPostgres(transaction));

@@ -5,6 +5,7 @@ import { keyExpression } from "../data/key.js";
 import { windows } from "../data/sqlite-rows.js";
 import { quote, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
 import { sqliteTriggers } from "./triggers.js";
 
 const belongings: Record<Side, readonly string[]> = {
@@ -19,13 +20,16 @@ const catalogues: Record<Side, string> = {
 };
 
 /**
- * What somebody has dropped of our tables. The state is not among them: only a backup knows which side was primary.
+ * What somebody has dropped of our tables.
+ * @throws SCHEMA_MISSING where the state is among them: only a backup knows which side was primary.
  */
 export async function lostTables(transaction: Transaction, side: Side): Promise<string[]> {
+  const names = [...belongings[side], "dualdb_state"];
   const rows = await transaction.query(
-    sql`SELECT name FROM (${raw(catalogues[side])}) AS c WHERE name IN (${join(belongings[side])})`,
+    sql`SELECT name FROM (${raw(catalogues[side])}) AS c WHERE name IN (${join(names)})`,
   );
   const there = new Set(rows.map(({ name }) => String(name)));
+  if (!there.has("dualdb_state")) throw stateLost(side);
   return belongings[side].filter((name) => !there.has(name));
 }
 
@@ -66,6 +70,12 @@ export async function enterRows(transaction: Transaction, table: Table, now: num
       ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
     await transaction.execute({ sql: statement, text: statement, values: [table.name, now, ...values] });
   }
+}
+
+function stateLost(side: Side): DualDbError {
+  const name = side === "sqlite" ? "SQLite" : "PostgreSQL";
+  const message = `The table dualdb_state of ${name} is gone, and with it the word which side is primary: restore the database from a backup.`;
+  return new DualDbError("SCHEMA_MISSING", message, { side, table: "dualdb_state" });
 }
 
 /** Tells whether the table was armed. */
