@@ -1,5 +1,6 @@
 import sql from "sql-template-tag";
 import { DualDatabase } from "../../src/database.js";
+import { unprivileged } from "./postgres-binaries.js";
 import type { Call, Reply } from "./remote.js";
 
 /**
@@ -23,6 +24,7 @@ async function answer({ id, target, name, input }: Call): Promise<Reply> {
 }
 
 async function run(target: Call["target"], name: string, input: readonly unknown[]): Promise<unknown> {
+  if (name === "giveUpRights") return giveUpRights();
   if (name === "many") return many(Number(input[0]), String(input[1]));
   if (target === "database" && name === "write") return database.write(...input.map((text) => sql([String(text)])));
   if (target === "database" && name === "read") return database.read(sql([String(input[0])]));
@@ -30,6 +32,14 @@ async function run(target: Call["target"], name: string, input: readonly unknown
   const method: unknown = Reflect.get(Object(service), name);
   if (typeof method !== "function") throw new Error(`no function ${name}`);
   return Reflect.apply(method, service, input);
+}
+
+/** Root may read and write everything. What is needed later is loaded first: this package's files may be out of reach afterwards. */
+async function giveUpRights(): Promise<void> {
+  await import("@libsql/client");
+  await import("../../src/engines/libsql.js");
+  if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
+  if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
 }
 
 /** Saves so many messages as fast as it can, two at a time; their ids. */

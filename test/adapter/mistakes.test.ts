@@ -1,0 +1,324 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createDatabase, sql } from "../../src/index.js";
+import { freshDirectory, freshSqlite } from "../support/databases.js";
+import { speaker, TestPair } from "../support/pair.js";
+import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
+import { Recorder } from "../support/recorder.js";
+import { RemoteBot } from "../support/remote.js";
+
+const say = (messageContent: string) => ({ ...speaker, messageContent });
+const password = "hunter2-very-secret";
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What opening fails with; nothing that was said or logged holds the secret. */
+async function failureOf(env: NodeJS.ProcessEnv): Promise<Failure> {
+  const logger = new Recorder();
+  const database = createDatabase({ env, logger });
+  const failure: unknown = await database.open().then(
+    () => null,
+    (error: unknown) => error,
+  );
+  await database.close();
+  expect(failure).toBeInstanceOf(Error);
+  const said = `${String(failure)} ${JSON.stringify(failure)} ${logger.text}`;
+  expect(said).not.toContain(password);
+  return failure as Failure & Error;
+}
+
+describe("variables", () => {
+  const sqlite = () => ({ SQLITE_DB_PATH: freshSqlite() });
+
+  test.each([
+    [{ USE_POSTGRES_SHADOW: password }, ["USE_POSTGRES_SHADOW", "true"]],
+    [{ USE_POSTGRES_SHADW: "1" }, ["USE_POSTGRES_SHADW", "USE_POSTGRES_SHADOW"]],
+    [{ USE_POSTGRES_PRIMARY: "1" }, ["USE_POSTGRES_PRIMARY", "DATABASE_URL"]],
+    [{ DATABASE_URL: `postgres://u:${password}@[`, USE_POSTGRES_READ: "1" }, ["DATABASE_URL"]],
+    [{ READ_FENCE_MS: "soon" }, ["READ_FENCE_MS"]],
+    [{ USE_POSTGRES_READ: "maybe", USE_POSTGRES_EXTRA: "1", LOG_LEVEL: "loud" }, ["READ", "EXTRA", "LOG_LEVEL"]],
+  ])("%j is a configuration error that names it", async (env, names) => {
+    const { code, message } = await failureOf({ ...sqlite(), ...env });
+    expect(code).toBe("CONFIG_INVALID");
+    for (const name of names) expect(message).toContain(name);
+  });
+
+  test("corrected, the same database opens", async () => {
+    const env: NodeJS.ProcessEnv = { ...sqlite(), USE_POSTGRES_SHADOW: "yess" };
+    const database = createDatabase({ env });
+    await expect(database.open()).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    env.USE_POSTGRES_SHADOW = "no";
+    expect(await database.messageService.getMessageCount()).toBe(0);
+    await database.close();
+  });
+});
+
+describe("the SQLite file", () => {
+  test("is no database", async () => {
+    const file = freshSqlite();
+    writeFileSync(file, `${password} `.repeat(1_000));
+    expect(await failureOf({ SQLITE_DB_PATH: file })).toMatchObject({
+      code: "DATABASE_UNUSABLE",
+      message: expect.stringContaining(file),
+    });
+  });
+
+  test("is a directory", async () => {
+    const directory = freshDirectory();
+    expect(await failureOf({ SQLITE_DB_PATH: directory })).toMatchObject({
+      code: "DATABASE_UNUSABLE",
+      message: expect.stringContaining(directory),
+    });
+  });
+
+  test("is in a directory that is not there", async () => {
+    const file = path.join(freshDirectory(), "missing", "bot.db");
+    expect(await failureOf({ SQLITE_DB_PATH: file })).toMatchObject({
+      code: "DATABASE_UNAVAILABLE",
+      message: expect.stringContaining(file),
+    });
+  });
+
+  test("may not be read", async () => {
+    const pair = await TestPair.create();
+    await (await pair.open("---")).close();
+    chmodSync(pair.file, 0o000);
+    await expect(withoutRights(pair, "getMessageCount")).rejects.toThrow(/^DATABASE_UN(AVAILABLE|USABLE) .*bot\.db/);
+  });
+
+  test("may be read and not written: reads work, a write says why it does not", async () => {
+    const pair = await TestPair.create();
+    const database = await pair.open("---");
+    await database.messageService.saveHumanMessage(say("one"));
+    await database.close();
+    chmodSync(pair.file, 0o444);
+    expect(await withoutRights(pair, "getMessageCount")).toBe(1);
+    await expect(withoutRights(pair, "saveHumanMessage", {}, say("two"))).rejects.toThrow(
+      /^DATABASE_UNUSABLE .*bot\.db/,
+    );
+  });
+
+  test("is in a directory that may not be entered", async () => {
+    const pair = await TestPair.create();
+    const env = { SQLITE_DB_PATH: path.join(pair.file, "..", "closed", "bot.db") };
+    mkdirSync(path.dirname(env.SQLITE_DB_PATH));
+    chmodSync(path.dirname(env.SQLITE_DB_PATH), 0o000);
+    await expect(withoutRights(pair, "getMessageCount", env)).rejects.toThrow(
+      /^DATABASE_UN(AVAILABLE|USABLE) .*closed/,
+    );
+  });
+
+  async function withoutRights(pair: TestPair, name: string, env = {}, ...input: readonly unknown[]): Promise<unknown> {
+    // The run's own directory lets nobody else in.
+    chmodSync(path.dirname(path.dirname(pair.file)), 0o755);
+    chmodSync(path.dirname(pair.file), 0o555);
+    const bot = await RemoteBot.start(pair.env("---", env));
+    await bot.call("database", "giveUpRights");
+    return bot.call("messageService", name, ...input).finally(() => chmodSync(path.dirname(pair.file), 0o755));
+  }
+
+  test("is damaged in the middle", async () => {
+    const pair = await TestPair.create();
+    const database = await pair.open("---");
+    await database.messageService.saveHumanMessage(say("one"));
+    await database.close();
+    const bytes = readFileSync(pair.file);
+    bytes.fill(0x5a, 4_096);
+    writeFileSync(pair.file, bytes);
+    expect((await failureOf(pair.env("---"))).code).toMatch(/^(DATABASE_UNUSABLE|QUERY_FAILED|SCHEMA_MISSING)$/);
+  });
+});
+
+describe("a SQLite file that is gone", () => {
+  async function gone(letters: string): Promise<TestPair> {
+    const pair = await TestPair.create();
+    const database = await pair.open(letters);
+    await database.messageService.saveHumanMessage(say("one"));
+    await database.drain();
+    await database.close();
+    renameSync(pair.file, `${pair.file}.away`);
+    // Whoever copies or moves the file of a process that has ended has all of it.
+    expect(existsSync(`${pair.file}-wal`) ? statSync(`${pair.file}-wal`).size : 0).toBe(0);
+    return pair;
+  }
+
+  test.each(["---", "--S", "-RS"])("with %s it is refused, and none is made", async (letters) => {
+    const pair = await gone("--S");
+    const { code, message } = await failureOf(pair.env(letters));
+    expect(code).toBe("PAIR_MISMATCH");
+    expect(message).toContain(pair.file);
+    expect(existsSync(pair.file)).toBe(false);
+  });
+
+  test("with flags unset while PostgreSQL is primary it is refused", async () => {
+    const pair = await gone("P-S");
+    expect((await failureOf(pair.env("---"))).code).toBe("PAIR_MISMATCH");
+  });
+
+  test.each(["P--", "P-S"])(
+    "with PostgreSQL primary and %s the bot goes on, with an error in the log",
+    async (letters) => {
+      const pair = await gone("P-S");
+      const logger = new Recorder();
+      const database = await pair.open(letters, { logger });
+      await database.messageService.saveHumanMessage(say("two"));
+      expect(await database.messageService.getMessageCount()).toBe(2);
+      expect(logger.of("sqlite-missing").map(({ level }) => level)).toEqual(["error"]);
+      expect(await database.status()).toMatchObject({ primary: "postgres", sqlite: null });
+      await database.close();
+      expect(existsSync(pair.file)).toBe(false);
+      renameSync(`${pair.file}.away`, pair.file);
+      await pair.expectConverged(await pair.open("P-S"));
+      expect(await pair.count("sqlite", "messages")).toBe(2);
+    },
+  );
+
+  test("and is a directory now, with PostgreSQL primary: the bot goes on", async () => {
+    const pair = await gone("P-S");
+    mkdirSync(pair.file);
+    const logger = new Recorder();
+    const database = await pair.open("P--", { logger });
+    expect(await database.messageService.getMessageCount()).toBe(1);
+    expect(logger.of("sqlite-unavailable")).toHaveLength(1);
+  });
+});
+
+describe("a SQLite file that belongs to another PostgreSQL", () => {
+  test.each(["--S", "-RS", "P--", "P-S"])("is refused with %s, and neither is changed", async (letters) => {
+    const [mine, theirs] = [await TestPair.create(), await TestPair.create()];
+    for (const pair of [mine, theirs]) {
+      const database = await pair.open("--S");
+      await database.messageService.saveHumanMessage(say("one"));
+      await database.drain();
+      await database.close();
+    }
+    const failure = await failureOf(mine.env(letters, { DATABASE_URL: theirs.url }));
+    expect(failure).toMatchObject({ code: "PAIR_MISMATCH", message: expect.stringContaining("DATABASE_URL") });
+    await mine.expectEqual();
+    await theirs.expectEqual();
+  });
+
+  test("is refused where it was primary there, and PostgreSQL here has never had a partner", async () => {
+    const mine = await TestPair.create();
+    await (await mine.open("P--")).close();
+    const empty = await TestPair.create();
+    for (const letters of ["P--", "---", "--S"])
+      expect((await failureOf(mine.env(letters, { DATABASE_URL: empty.url }))).code).toBe("PAIR_MISMATCH");
+  });
+});
+
+describe("PostgreSQL", () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres({ auth: "scram-sha-256", password });
+  });
+  afterAll(() => server.stop());
+
+  /** A file that is there already, so that only the flags decide. */
+  async function existing(): Promise<NodeJS.ProcessEnv> {
+    const SQLITE_DB_PATH = freshSqlite();
+    const database = createDatabase({ env: { SQLITE_DB_PATH } });
+    await database.open();
+    await database.close();
+    return { SQLITE_DB_PATH };
+  }
+
+  const withPassword = (url: string, other: string) => url.replace(encodeURIComponent(password), other);
+
+  /** In `shadow` and `read` the primary goes on, and log and status say what is wrong. */
+  async function problemOf(env: NodeJS.ProcessEnv, code: string, words: readonly string[]): Promise<void> {
+    for (const flags of [{ USE_POSTGRES_SHADOW: "1" }, { USE_POSTGRES_SHADOW: "1", USE_POSTGRES_READ: "1" }]) {
+      const logger = new Recorder();
+      const database = createDatabase({ env: { ...env, ...flags }, logger });
+      await database.messageService.saveHumanMessage(say(`${password} as a value`));
+      expect(await database.messageService.getMessageCount()).toBeGreaterThan(0);
+      const status = await database.status();
+      expect(status).toMatchObject({ primary: "sqlite", problem: { code } });
+      for (const word of words) expect(status.problem?.message).toContain(word);
+      await database.close();
+      const errors = logger.lines.filter(({ level }) => level === "error");
+      expect(errors.map(({ fields }) => fields.code)).toContain(code);
+      expect(`${JSON.stringify(status)} ${logger.text}`).not.toContain(password);
+    }
+    const failure = await failureOf({ ...env, USE_POSTGRES_PRIMARY: "1" });
+    expect(failure.code).toBe(code);
+    for (const word of words) expect(failure.message).toContain(word);
+  }
+
+  test("has no tables", async () => {
+    const DATABASE_URL = await server.createDatabase();
+    await problemOf({ ...(await existing()), DATABASE_URL }, "SCHEMA_MISSING", ["dualdb migrate"]);
+  });
+
+  test("has no column of ours any more", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    await (await pair.open("---")).close();
+    await runAt(pair.url, "ALTER TABLE messages DROP COLUMN metadata");
+    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["messages", "metadata"]);
+  });
+
+  test("has no table of ours any more", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    await (await pair.open("--S")).close();
+    await runAt(pair.url, "DROP TABLE messages");
+    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["messages"]);
+  });
+
+  test("takes another password", async () => {
+    const DATABASE_URL = withPassword(await server.createDatabase(), "other-very-secret");
+    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", ["password"]);
+  });
+
+  test("asks for a password, and none is given", async () => {
+    const DATABASE_URL = withPassword(await server.createDatabase(), "");
+    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", ["password"]);
+  });
+
+  test("has no such database", async () => {
+    const DATABASE_URL = server.url("nowhere");
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNUSABLE", ["nowhere"]);
+  });
+
+  test("is at another port", async () => {
+    const DATABASE_URL = server.url().replace(String(server.port), "1");
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", ["127.0.0.1:1"]);
+  });
+
+  test("is at a host that does not exist", async () => {
+    const DATABASE_URL = server.url().replace("127.0.0.1", "nowhere.invalid");
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", ["nowhere.invalid"]);
+  });
+
+  test("is primary, and is not named any more", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    await (await pair.open("P-S")).close();
+    const { code, message } = await failureOf({ SQLITE_DB_PATH: pair.file });
+    expect(code).toBe("CONFIG_INVALID");
+    expect(message).toContain("DATABASE_URL");
+  });
+
+  test("refuses a value while it is primary: the value is in no message, log or status", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    const logger = new Recorder();
+    const database = await pair.open("P-S", { logger });
+    const id = await database.messageService.saveHumanMessage(say(password));
+    const again = sql`INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES (${id}, 1, 'human', ${password})`;
+    for (const statement of [
+      again,
+      sql`INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('x', 1, ${password}, 'x')`,
+      sql`UPDATE messages SET timestamp = ${password} WHERE id = ${id}`,
+      sql`INSERT INTO no_such_table (id) VALUES (${password})`,
+      sql`SELECT this is no SQL ${password}`,
+    ]) {
+      const failure: unknown = await database.write(statement).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ name: "DualDbError", code: expect.any(String) });
+      expect(`${String(failure)} ${Reflect.get(Object(failure), "message")}`).not.toContain(password);
+    }
+    expect(`${JSON.stringify(await database.status())} ${logger.text}`).not.toContain(password);
+    await pair.expectConverged(database);
+  });
+});
