@@ -31,6 +31,7 @@ function encodePart(value: ExactValue): string {
 }
 
 function splitKey(key: string): string[] {
+  if (!key.includes("\\")) return key.split(",");
   const parts = [""];
   for (const [token] of key.matchAll(/\\[\s\S]|[^\\]/gu)) {
     if (token === ",") parts.push("");

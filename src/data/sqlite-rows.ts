@@ -7,6 +7,7 @@ import { columnOf, quote, type Table } from "./table.js";
 
 /** SQLite takes at most 32,766 parameters in a statement. */
 const mostParameters = 30_000;
+const upsertsInAPiece = 200;
 const keysInAPage = 5_000;
 
 /** Rows of the SQLite side. They are read as bytes of one JSON document: the driver aborts the process on text that is no UTF-8. */
@@ -30,7 +31,7 @@ export const sqliteRows: Rows = {
   },
 
   async upsert(transaction, table, rows) {
-    for (const part of chunks(rows, mostParameters / table.columns.length)) {
+    for (const part of chunks(rows, Math.min(mostUpserts(table), mostParameters / table.columns.length))) {
       await transaction.execute(statement(upsertText(table, part.length), part.flat()));
     }
   },
@@ -101,18 +102,31 @@ function marks(count: number): string {
   return Array.from({ length: count }, () => "?").join(", ");
 }
 
+/** A statement holds up the event loop; but rows that may point to each other have to be written by one. */
+function mostUpserts(table: Table): number {
+  return table.foreignKeys.some(({ parent }) => parent === table.name) ? mostParameters : upsertsInAPiece;
+}
+
 function upsertText(table: Table, rows: number): string {
   const names = table.columns.map(({ name }) => quote(name));
   const others = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quote(name));
   const change =
     others.length === 0 ? "NOTHING" : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")}`;
-  const values = Array.from({ length: rows }, () => `(${marks(names.length)})`).join(", ");
+  const row = `(${marks(names.length)})`;
+  const values = Array.from({ length: rows }, () => row).join(", ");
   return `INSERT INTO ${quote(table.name)} (${names.join(", ")}) VALUES ${values}
     ON CONFLICT (${table.key.map(quote).join(", ")}) DO ${change}`;
 }
 
-/** What a value looks like in the JSON document: text, integers and NULL as themselves, all else as an array with a tag. */
+/**
+ * What a value looks like in the JSON document: text, integers and NULL as themselves, all else as an array with a tag. Comparisons
+ * cost less than typeof(): numbers sort before text, and text before bytes.
+ */
 function readable(column: string): string {
+  return `CASE WHEN ${column} IS NULL THEN NULL WHEN ${column} >= '' AND ${column} < x'' THEN ${column} ELSE ${tagged(column)} END`;
+}
+
+function tagged(column: string): string {
   const safe = `${column} BETWEEN -9007199254740991 AND 9007199254740991`;
   return `CASE typeof(${column}) WHEN 'real' THEN json_array('r', printf('%!.17g', ${column})) WHEN 'blob' THEN json_array('b', hex(${column}))
     WHEN 'integer' THEN CASE WHEN ${safe} THEN ${column} ELSE json_array('i', CAST(${column} AS TEXT)) END ELSE ${column} END`;
@@ -121,14 +135,23 @@ function readable(column: string): string {
 /** The same with text as hexadecimal bytes, for rows in which some text is no UTF-8. */
 function readableBytes(column: string): string {
   const bytes = `json_array('t', hex(CAST(${column} AS BLOB)))`;
-  return `CASE typeof(${column}) WHEN 'text' THEN ${bytes} ELSE ${readable(column)} END`;
+  return `CASE typeof(${column}) WHEN 'text' THEN ${bytes} ELSE ${tagged(column)} END`;
 }
 
 type Cell = string | number | null | readonly ["r" | "b" | "i" | "t", string];
 
+/** How a key, which is text by itself, and a column are spelled in the document. */
+interface Spelling {
+  readonly key: (expression: string) => string;
+  readonly column: (expression: string) => string;
+}
+
+const plainSpelling: Spelling = { key: (expression) => expression, column: readable };
+const bytesSpelling: Spelling = { key: readableBytes, column: readableBytes };
+
 async function readPage(transaction: Transaction, table: Table, where: Condition): Promise<SourceRow[]> {
-  const cells = await tryPage(transaction, table, where, readable);
-  const rows = cells ?? (await tryPage(transaction, table, where, readableBytes)) ?? [];
+  const cells = await tryPage(transaction, table, where, plainSpelling);
+  const rows = cells ?? (await tryPage(transaction, table, where, bytesSpelling)) ?? [];
   return rows.map((row) => sourceRow(table, row));
 }
 
@@ -137,10 +160,10 @@ async function tryPage(
   transaction: Transaction,
   table: Table,
   where: Condition,
-  spell: (column: string) => string,
+  spelling: Spelling,
 ): Promise<Cell[][] | null> {
-  const key = spell(`(${keyExpression("sqlite", table, "t")})`);
-  const columns = table.columns.map(({ name }) => spell(`t.${quote(name)}`));
+  const key = spelling.key(`(${keyExpression("sqlite", table, "t")})`);
+  const columns = table.columns.map(({ name }) => spelling.column(`t.${quote(name)}`));
   const sql = `SELECT CAST(json_group_array(json_array(${[key, ...columns].join(", ")})) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
   const result = await transaction.query(statement(sql, where.values));
   try {
@@ -154,7 +177,8 @@ async function tryPage(
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
-function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): T[] {
+/** The list in a result of one JSON document, which a statement calls `page`. Throws a TypeError where it is no UTF-8. */
+export function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): T[] {
   const page = rows[0]?.page;
   return page instanceof Uint8Array ? (JSON.parse(strict.decode(page)) as T[]) : [];
 }

@@ -1,3 +1,4 @@
+import { chunks } from "../data/chunks.js";
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
 import type { Engine, ExactValue, Side, Transaction } from "../engines/engine.js";
@@ -30,11 +31,19 @@ export interface PassResult {
   readonly more: boolean;
 }
 
+/** What became of the entries of one part. */
+interface Handled {
+  readonly entries: readonly Entry[];
+  readonly refusals: readonly Refusal[];
+  readonly findings: readonly Finding[];
+}
+
 const nothing: PassResult = { moved: 0, refusals: [], findings: [], last: null, more: false };
 
-/** A batch is at most this many rows, and about this much text: documents may be large. */
-const mostRows = 500;
+/** A batch is at most this many rows, and about this much text: documents may be large. It is read and applied in parts. */
+const mostRows = 1_000;
 const mostCharacters = 4_000_000;
+const rowsInAPart = 250;
 
 /** Copies the present state of journaled rows to the other side, a batch at a time. Doing it twice is the same as once. */
 export class Mirror {
@@ -92,7 +101,7 @@ export class Mirror {
 
   async #forward(selection: Selection, seen: Entry[]): Promise<PassResult> {
     const { sqlite, postgres, graph, timeoutMs } = this.#pair;
-    const plan = await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+    const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
       const state = await lockPostgresState(target);
       const entries = await sqlite.transaction({ mode: "read" }, async (source) => {
         assertForward({ sqlite: await readSqliteState(source), postgres: state });
@@ -100,39 +109,64 @@ export class Mirror {
       });
       replace(seen, entries);
       if (entries.length === 0) return null;
-      const planned = await planBatch(graph, opened(sqlite), held("postgres", target), entries);
-      await this.#pair.reached("after-read");
-      await applyPlan(graph, "postgres", target, planned);
-      await this.#pair.reached("after-apply");
-      return planned;
+      return this.#inParts(entries, opened(sqlite), held("postgres", target), (plan) =>
+        applyPlan(graph, "postgres", target, plan),
+      );
     });
-    return this.#finish("sqlite", plan);
+    return this.#finish("sqlite", handled);
   }
 
   async #backward(selection: Selection, seen: Entry[]): Promise<PassResult> {
     const { sqlite, postgres, graph, timeoutMs } = this.#pair;
-    const plan = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {
+    const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {
       const state = await lockPostgresState(source);
       const { cas, ...rest } = await sqlite.transaction({ mode: "read" }, readSqliteState);
       assertBackward({ sqlite: { cas, ...rest }, postgres: state });
       const entries = await this.#journals.postgres.select(source, selection);
       replace(seen, entries);
       if (entries.length === 0) return null;
-      const planned = await planBatch(graph, held("postgres", source), opened(sqlite), entries);
-      await this.#pair.reached("after-read");
-      await sqlite.transaction({ mode: "write" }, (target) => applyGuarded(graph, target, planned, cas));
-      await this.#pair.reached("after-apply");
-      return planned;
+      return this.#inParts(entries, held("postgres", source), opened(sqlite), (plan, part) =>
+        sqlite.transaction({ mode: "write" }, (target) => applyGuarded(graph, target, plan, cas + BigInt(part))),
+      );
     });
-    return this.#finish("postgres", plan);
+    return this.#finish("postgres", handled);
   }
 
-  async #finish(from: Side, plan: Plan | null): Promise<PassResult> {
-    if (plan === null) return nothing;
-    this.#measure(plan);
+  /**
+   * Each part is a batch by itself. The next one is read from its source while the one before is applied; whatever looks at the target
+   * waits for that.
+   */
+  async #inParts(
+    entries: readonly Entry[],
+    source: End,
+    target: End,
+    apply: (plan: Plan, part: number) => Promise<void>,
+  ): Promise<Handled[]> {
+    const handled: Handled[] = [];
+    let applying = Promise.resolve();
+    const applied: End = { side: target.side, read: (work) => applying.then(() => target.read(work)) };
+    for (const part of chunks(entries, rowsInAPart)) {
+      const plan = await planBatch(this.#pair.graph, source, applied, part);
+      await applying;
+      await this.#pair.reached("after-read");
+      applying = apply(plan, handled.length);
+      // A failure is met where it is waited for, which may be later than it happens.
+      applying.catch(() => undefined);
+      this.#measure(plan);
+      handled.push({ entries: plan.handled, refusals: plan.refusals, findings: plan.findings });
+    }
+    await applying;
+    await this.#pair.reached("after-apply");
+    return handled;
+  }
+
+  async #finish(from: Side, parts: readonly Handled[] | null): Promise<PassResult> {
+    if (parts === null) return nothing;
+    const handled = parts.flatMap(({ entries }) => entries);
+    const refusals = parts.flatMap((part) => part.refusals);
     await this.#pair.reached("before-acknowledge");
-    await this.#acknowledge(from, plan.handled, plan.refusals);
-    return { ...nothing, moved: plan.handled.length, refusals: plan.refusals, findings: plan.findings };
+    await this.#acknowledge(from, handled, refusals);
+    return { ...nothing, moved: handled.length, refusals, findings: parts.flatMap(({ findings }) => findings) };
   }
 
   #measure({ upserts }: Plan): void {
