@@ -59,11 +59,11 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant("applied-outside-lock", "PostgreSQL's rows are applied in the transaction that holds the lock", [
     mirror,
-    'await applyPlan(graph, "postgres", target, planned);',
-    `await postgres.transaction({ mode: "write", timeoutMs }, async (other) => {
+    'applyPlan(graph, "postgres", target, plan)',
+    `postgres.transaction({ mode: "write", timeoutMs }, async (other) => {
        await other.query({ text: "SELECT set_config('dualdb.mirror', 'on', true)", values: [] });
-       await applyPlan(graph, "postgres", other, planned);
-     });`,
+       await applyPlan(graph, "postgres", other, plan);
+     })`,
   ]),
   mutant("no-cas", "SQLite's rows are applied only if cas has not moved", [
     mirror,
@@ -75,15 +75,16 @@ export const mutants: readonly Mutant[] = [
     "cas is read after the lock",
     [
       mirror,
-      'const plan = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {',
-      'const early = await sqlite.transaction({ mode: "read" }, readSqliteState);\nconst plan = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {',
+      'const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {',
+      `const early = await sqlite.transaction({ mode: "read" }, readSqliteState);
+       const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {`,
     ],
-    [mirror, "applyGuarded(graph, target, planned, cas)", "applyGuarded(graph, target, planned, early.cas)"],
+    [mirror, "applyGuarded(graph, target, plan, cas +", "applyGuarded(graph, target, plan, early.cas +"],
   ),
   mutant("cas-after-rows", "cas is read before the rows", [
     mirror,
-    "applyGuarded(graph, target, planned, cas)",
-    "readSqliteState(target).then((late) => applyGuarded(graph, target, planned, late.cas))",
+    "applyGuarded(graph, target, plan, cas + BigInt(part))",
+    "readSqliteState(target).then((late) => applyGuarded(graph, target, plan, late.cas))",
   ]),
   mutant("batch-without-parents", "parents join the batch", [batch, "await this.#addParents(table, found, keys);", ""]),
   mutant("batch-without-uniques", "rows in the way of a unique value join the batch", [

@@ -19,14 +19,14 @@ export function copyPackage(scratch: string, dist: string, replacements: readonl
   cpSync(path.join(repository, "package.json"), path.join(root, "package.json"));
   cpSync(path.join(repository, "sql"), path.join(root, "sql"), { recursive: true });
   symlinkSync(path.join(repository, "node_modules"), path.join(root, "node_modules"));
-  for (const { file, find, replace } of replacements) {
-    const target = path.join(root, "dist", file);
-    const text = readFileSync(target, "utf8");
-    if (!text.includes(find)) throw new Error(`dist/${file} does not contain what the mutant replaces: ${find}`);
-    writeFileSync(
-      target,
-      text.replaceAll(find, () => replace),
-    );
-  }
+  for (const replacement of replacements)
+    writeFileSync(path.join(root, "dist", replacement.file), replaced(path.join(root, "dist"), replacement));
   return path.join(root, "dist");
+}
+
+/** The file's text with the replacement made. Throws where the place is not to be found. */
+export function replaced(dist: string, { file, find, replace }: Replacement): string {
+  const text = readFileSync(path.join(dist, file), "utf8");
+  if (!text.includes(find)) throw new Error(`dist/${file} does not contain what the mutant replaces: ${find}`);
+  return text.replaceAll(find, () => replace);
 }

@@ -49,7 +49,8 @@ export function planOf(seed: number, round: number): Plan {
   return new Planner(random, slots).plan(round, round % roundsOfAPair === 1);
 }
 
-const points = ["after-read", "after-apply", "before-acknowledge"] as const;
+/** Rows that have been read and not applied, and entries that are not removed yet, are what others can overtake. */
+const points = ["after-read", "after-read", "after-apply", "before-acknowledge", "before-acknowledge"] as const;
 
 class Planner {
   readonly #random: Random;
