@@ -42,6 +42,7 @@ const longestBackOffMs = 15_000;
 const abandonedMs = 5_000;
 const quarantineRetryMs = 600_000;
 const hangingMs = 1_000;
+const longestRestMs = 25;
 
 /** The background loop that mirrors until the journal is empty. It logs changes of its state, not every failure. */
 export class Relay {
@@ -99,6 +100,7 @@ export class Relay {
   async batch(withinMs: number): Promise<void> {
     const late = new AbortController();
     const passed = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#state === "mirroring") this.#wake.abort();
     await Promise.race([passed, sleep(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
     late.abort();
   }
@@ -117,9 +119,22 @@ export class Relay {
 
   async #run(): Promise<void> {
     while (!this.#stopping) {
+      const began = performance.now();
       const pause = await this.#cycle();
-      if (!this.#stopping) await this.#sleep(pause);
+      if (this.#stopping) return;
+      const busy = pause === 0 && this.#primary !== null;
+      await (busy ? this.#rest(performance.now() - began) : this.#sleep(pause));
     }
+  }
+
+  /** Under steady writes it rests as long as it has worked: writers get their turns, and the next batch is worth its round trips. */
+  async #rest(workedMs: number): Promise<void> {
+    this.#state = "mirroring";
+    this.#wake = new AbortController();
+    if (this.#waiting.length > 0) return;
+    await sleep(Math.min(longestRestMs, workedMs), undefined, { ref: false, signal: this.#wake.signal }).catch(
+      () => undefined,
+    );
   }
 
   /** One look at everything; how long to sleep afterwards, in milliseconds. */
