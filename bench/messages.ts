@@ -11,7 +11,7 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Messages as a bot sees them: 4 to 40 words out of 5,000, of which a few are frequent; 50 users, 10 channels. */
+/** Messages as a bot sees them: 1 to 40 words (14 on average) out of 5,000, of which a few are frequent; 50 users, 10 channels. */
 export function messagesFrom(seed: number): () => Required<Omit<HumanMessage, "messageId">> {
   const random = randomFrom(seed);
   const vocabulary = Array.from({ length: 5_000 }, () => wordOf(random));
@@ -26,7 +26,7 @@ export function messagesFrom(seed: number): () => Required<Omit<HumanMessage, "m
       channelName: `channel-${channel}`,
       guildId: "300000000000000000",
       sessionId: `session-${user}-${channel}`,
-      messageContent: Array.from({ length: 4 + Math.floor(random() * 37) }, word).join(" "),
+      messageContent: Array.from({ length: 1 + Math.floor(random() ** 2 * 40) }, word).join(" "),
       responseDecision: { shouldRespond: random() < 0.5, confidence: Math.round(random() * 100) / 100, reason: word() },
     };
   };

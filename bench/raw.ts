@@ -5,7 +5,8 @@ import type { HumanMessage } from "../src/services/messages.js";
 import { messages } from "../src/services/records.js";
 
 const names = messages.columns.map(({ name }) => name);
-const columns = names.map((name) => `"${name}"`).join(", ");
+/** The columns of a message, in the order in which the services name them. */
+export const columns = names.map((name) => `"${name}"`).join(", ");
 
 /** The INSERT that the service makes, with `?` or with `$1`. */
 export const insertText = {

@@ -1,5 +1,5 @@
 import type { Database } from "../../src/index.js";
-import { atLeast, type Figure, type Measure, median } from "../harness.js";
+import { atLeast, type Figure, type Measure, median, tidyUp } from "../harness.js";
 import { messagesFrom } from "../messages.js";
 import { fillPostgres, fillSqlite, RawPostgres, rawSqlite } from "../raw.js";
 import type { Flag, Pair, Scene } from "../scene.js";
@@ -43,6 +43,7 @@ async function fillServer(scene: Scene, { url }: Pair): Promise<void> {
 
 /** From the beginning of open(), which starts the relay, to an empty journal, in milliseconds. */
 async function timeOf(scene: Scene, pair: Pair, ...flags: readonly Flag[]): Promise<number> {
+  await tidyUp();
   const began = performance.now();
   const database = await scene.open(pair, ...flags);
   await drained(database);

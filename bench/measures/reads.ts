@@ -1,14 +1,14 @@
 import type { MessageService } from "../../src/services/messages.js";
 import { atMost, compare, type Figure, type Measure, type Way } from "../harness.js";
 import { messagesFrom } from "../messages.js";
-import { fillSqlite, RawPostgres, rawSqlite } from "../raw.js";
+import { columns, fillSqlite, RawPostgres, rawSqlite } from "../raw.js";
 import type { Pair, Scene } from "../scene.js";
 
 const stored = 20_000;
 const channels = Array.from({ length: 10 }, (_, index) => `2000000000000000${String(index).padStart(2, "0")}`);
-const pointText = (mark: string) => `SELECT * FROM messages WHERE id = ${mark}`;
+const pointText = (mark: string) => `SELECT ${columns} FROM messages WHERE id = ${mark}`;
 const pageText = (mark: string) =>
-  `SELECT * FROM messages WHERE channel_id = ${mark} ORDER BY timestamp DESC, id DESC LIMIT 100`;
+  `SELECT ${columns} FROM messages WHERE channel_id = ${mark} ORDER BY timestamp DESC, id DESC LIMIT 100`;
 
 /** Point reads and pages through the service on either side, beside the driver alone; and PostgreSQL reads behind the fence. */
 export const reads: Measure = {
