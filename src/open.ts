@@ -125,12 +125,23 @@ class Opening {
   /** Rolling back has to work while PostgreSQL is down: then SQLite goes on by itself, and what it lacks comes in later. */
   async #rollBack(sqlite: Engine, partner: Partner): Promise<void> {
     try {
-      await this.#postgresState();
+      await this.#answers();
       await this.#flip(partner, "sqlite");
     } catch (error) {
       if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;
       await this.#force(sqlite, error);
     }
+  }
+
+  /** A server that says nothing shall not hold up a roll-back for as long as connecting may take. */
+  async #answers(): Promise<void> {
+    const state = this.#postgresState();
+    const silent = sleep(stateTimeoutMs, "silent", { ref: false });
+    if ((await Promise.race([state, silent])) !== "silent") return;
+    state.catch(() => undefined);
+    throw new DualDbError("DATABASE_UNAVAILABLE", `PostgreSQL has not answered within ${stateTimeoutMs} ms.`, {
+      side: "postgres",
+    });
   }
 
   async #force(sqlite: Engine, reason: DualDbError): Promise<void> {
