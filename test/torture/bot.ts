@@ -33,8 +33,9 @@ class Bot {
     if (order.do === "start") await this.#start(order);
     if (order.do === "stop") await this.#stop();
     if (order.do === "trap") this.#trap = order;
-    if (order.do === "resume") this.#release();
-    if (order.do === "settle") await this.#settle(order.env);
+    if (order.do === "resume") this.#trap = null;
+    if (order.do === "resume" || order.do === "resume-and-keep-trap") this.#resume();
+    if (order.do === "settle") await this.#settle(order.env, new LogWriter(order.log));
   }
 
   async #start(order: StartOrder): Promise<void> {
@@ -69,7 +70,7 @@ class Bot {
 
   async #stop(): Promise<void> {
     this.#stopping = true;
-    this.#release();
+    this.#resume();
     await this.#lanes;
     await this.#database?.close();
     this.#log?.close();
@@ -79,8 +80,8 @@ class Bot {
   }
 
   /** Opens with the shadow on and waits until both sides agree that nothing is owed. */
-  async #settle(env: NodeJS.ProcessEnv): Promise<void> {
-    const database = this.#open(env, null);
+  async #settle(env: NodeJS.ProcessEnv, log: LogWriter): Promise<void> {
+    const database = this.#open(env, log);
     try {
       await database.open();
       for (let round = 0; round < 600; round++) {
@@ -102,12 +103,13 @@ class Bot {
       await tell({ is: "unsettled", status: `${codeOf(error)} ${String(error)}` });
     } finally {
       await database.close();
+      log.close();
     }
   }
 
-  #open(env: NodeJS.ProcessEnv, log: LogWriter | null): DualDatabase {
+  #open(env: NodeJS.ProcessEnv, log: LogWriter): DualDatabase {
     const internals = { clock: Date.now, reached: (point: FaultPoint) => this.#reached(point) };
-    this.#database = new this.#package.DualDatabase({ env, logger: log === null ? silent : logging(log) }, internals);
+    this.#database = new this.#package.DualDatabase({ env, logger: logging(log) }, internals);
     return this.#database;
   }
 
@@ -128,11 +130,6 @@ class Bot {
     if (trap.action === "stop") process.kill(process.pid, "SIGSTOP");
     else await resumed;
   }
-
-  #release(): void {
-    this.#trap = null;
-    this.#resume();
-  }
 }
 
 function tell(message: FromBot): Promise<void> {
@@ -143,7 +140,6 @@ function tell(message: FromBot): Promise<void> {
 }
 
 const ignore = () => {};
-const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 function logging(log: LogWriter): Logger {
   const write = (fields: object) => {

@@ -192,6 +192,8 @@ class Judge {
     const calls = new Map<number, string>();
     for (const line of this.#evidence.lines) {
       if (line.is === "intent") calls.set(line.call, line.name);
+      if (line.is === "event" && line.event === "refused")
+        found.push({ kind: "failed", what: `the mirror: ${JSON.stringify(line.fields)}` });
       if (line.is === "stale" && !this.#wasForced) found.push({ kind: "stale", what: `${line.what} (${line.route})` });
       if (line.is === "failure" && !expectedFailures.includes(line.code) && !this.#mayFail(line.code))
         found.push({ kind: "failed", what: `${calls.get(line.call)}: ${line.code} ${line.detail}` });

@@ -36,8 +36,9 @@ export type ToBot =
   | StartOrder
   | TrapOrder
   | { readonly do: "stop" }
-  | { readonly do: "resume" }
-  | { readonly do: "settle"; readonly env: NodeJS.ProcessEnv };
+  /** Goes on, and forgets a trap that has not been sprung; or keeps the one that was set meanwhile. */
+  | { readonly do: "resume" | "resume-and-keep-trap" }
+  | { readonly do: "settle"; readonly env: NodeJS.ProcessEnv; readonly log: string };
 
 export type FromBot =
   | { readonly is: "ready" }

@@ -16,10 +16,10 @@ export interface DatabasePair {
   readonly postgresUrl: string;
 }
 
-/** An old bot's file, and a PostgreSQL with our tables in which somebody has left rows. */
+/** An old bot's file, every second time more rows than the mirror carries at once, and a PostgreSQL with our tables in which somebody has left rows. */
 export async function makePair(server: PostgresServer, scratch: string, number: number): Promise<DatabasePair> {
   const sqliteFile = path.join(scratch, `bot-${number}.db`);
-  await makeOldBotFile(sqliteFile, { rows: 40, dirty: false });
+  await makeOldBotFile(sqliteFile, { rows: number % 2 === 0 ? 1_400 : 40, dirty: false });
   const postgresUrl = await server.createDatabase();
   const postgres = openTarget(postgresUrl);
   await migrate({ engine: postgres, timeoutMs: 60_000, logger: silentLogger });

@@ -16,7 +16,11 @@ export type Step =
   | { readonly kind: "cut"; readonly slot: number }
   | { readonly kind: "cut-after"; readonly slot: number; readonly bytes: number | "before-reply" }
   | { readonly kind: "refuse"; readonly slot: number; readonly during: readonly Step[] }
-  /** The relay of the bot is stopped at a point of its pass. `cut`: it loses its connection, and with it the lock, meanwhile. */
+  /**
+   * The relay of a bot is stopped at a point of its pass. `cut`: it loses its connection, and with it the lock, meanwhile. `backlog`: the
+   * relays are held up first, so that the pass has many rows, and whichever bot takes them is the one. `late`: the round ends soon after,
+   * so that nothing heals what went wrong.
+   */
   | {
       readonly kind: "trap";
       readonly slot: number;
@@ -24,6 +28,8 @@ export type Step =
       readonly skip: number;
       readonly action: TrapOrder["action"];
       readonly cut: boolean;
+      readonly backlog: boolean;
+      readonly late: boolean;
       readonly flags: Flags;
       readonly during: readonly Step[];
     }
@@ -106,8 +112,8 @@ class Planner {
       { weight: 2, make: () => ({ kind: "cut", slot }) },
       { weight: 2, make: () => ({ kind: "cut-after", slot, bytes: this.#bytes() }) },
       { weight: 1, make: () => ({ kind: "refuse", slot, during: this.#meanwhile() }) },
-      { weight: 2, make: () => this.#deadlyTrap(slot, flags) },
-      { weight: 8, make: () => this.#trap(slot, flags) },
+      { weight: 4, make: () => this.#deadlyTrap(slot, flags) },
+      { weight: 20, make: () => this.#trap(slot, flags) },
     ];
     return random.weighted(choices).make();
   }
@@ -123,7 +129,18 @@ class Planner {
 
   #deadlyTrap(slot: number, flags: Flags): Step {
     const { point, skip } = this.#place();
-    return { kind: "trap", slot, point, skip, action: "kill", cut: false, flags, during: [] };
+    return {
+      kind: "trap",
+      slot,
+      point,
+      skip,
+      action: "kill",
+      cut: false,
+      backlog: false,
+      late: false,
+      flags,
+      during: [],
+    };
   }
 
   #place(): { readonly point: FaultPoint; readonly skip: number } {
@@ -134,7 +151,7 @@ class Planner {
   #trap(slot: number, flags: Flags): Step {
     const random = this.#random;
     const { point, skip } = this.#place();
-    const cut = point === "before-acknowledge" ? random.chance(0.3) : random.chance(0.75);
+    const cut = point === "before-acknowledge" ? random.chance(0.3) : random.chance(0.85);
     const other = (slot + 1) % this.#slots;
     const overtake: Step[] = [];
     if (cut || point === "before-acknowledge") {
@@ -146,7 +163,9 @@ class Planner {
     }
     const progress: Step = { kind: "go", writes: random.whole(20, 60) };
     const during = random.chance(0.7) ? [progress, ...overtake] : [progress];
-    return { kind: "trap", slot, point, skip, action: random.pick(["wait", "stop"] as const), cut, flags, during };
+    const action = random.pick(["wait", "stop"] as const);
+    const backlog = random.chance(0.7);
+    return { kind: "trap", slot, point, skip, action, cut, backlog, late: random.chance(0.6), flags, during };
   }
 
   #forced(): Step {

@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Side } from "../../src/engines/engine.js";
 import { type Flags, routeOf } from "../../src/route.js";
@@ -6,7 +7,7 @@ import type { PostgresServer } from "../support/postgres.js";
 import { runAt } from "../support/postgres.js";
 import type { FaultProxy } from "../support/proxy.js";
 import { BotError, type BotProcess, type Fleet } from "./fleet.js";
-import type { FromBot } from "./messages.js";
+import type { FromBot, TrapOrder } from "./messages.js";
 import { type DatabasePair, stateOfFile } from "./pair.js";
 import type { Plan, Step } from "./plan.js";
 
@@ -36,6 +37,8 @@ export interface RoundResult {
 const leastWrites = 200;
 const patienceMs = 120_000;
 const whileMs = 300;
+/** Long enough for a pass that goes on. */
+const afterwardsMs = 150;
 
 interface Slot {
   readonly number: number;
@@ -235,21 +238,50 @@ export class Round {
   }
 
   async #trap(step: Step & { readonly kind: "trap" }): Promise<void> {
-    const slot = this.#slot(step.slot);
-    const { process } = slot;
-    const { point, skip, action } = step;
-    const trapped = process.trap({ do: "trap", point, skip, action }).then(
-      () => true,
-      () => false,
+    const { point, skip, action, cut } = step;
+    if (step.late) await this.#untilWritten();
+    const held = step.backlog ? await this.#holdUp(step.slot) : null;
+    const places = held === null ? [this.#slot(step.slot)] : this.#slots;
+    const springing = places.map((slot) =>
+      this.#set(slot, { do: "trap", point, skip: held === null ? skip : 0, action }),
     );
-    const hit = await Promise.race([trapped, process.ended.then(() => false), sleep(600).then(() => null)]);
-    if (action === "kill") return this.#afterDeath(slot, step);
-    if (hit === null) return process.send({ do: "resume" });
-    if (hit) this.#count(`relay stopped ${point}${step.cut ? " and cut off" : ""}`);
-    if (step.cut) this.#proxy(step.slot).cut();
-    for (const next of step.during) await this.#perform(next);
+    held?.process.send({ do: "resume-and-keep-trap" });
+    const hit = await Promise.race([
+      ...springing,
+      this.#slot(step.slot).process.ended.then(() => null),
+      sleep(600, null),
+    ]);
+    for (const slot of places) if (slot !== hit) slot.process.send({ do: "resume" });
+    if (action === "kill") return this.#afterDeath(this.#slot(step.slot), step);
+    if (hit !== null) await this.#overtake(hit, `relay stopped ${point}${cut ? " and cut off" : ""}`, step);
+  }
+
+  /** Resolves when the trap has been sprung. */
+  #set(slot: Slot, order: TrapOrder): Promise<Slot | null> {
+    return slot.process.trap(order).then(
+      () => slot,
+      () => new Promise<null>(() => {}),
+    );
+  }
+
+  /** One relay keeps the lock while the bots go on. */
+  async #holdUp(number: number): Promise<Slot | null> {
+    const slot = this.#slot(number);
+    const sprung = this.#set(slot, { do: "trap", point: "after-apply", skip: 0, action: "wait" });
+    const held = await Promise.race([sprung, sleep(600, null)]);
+    if (held === null) slot.process.send({ do: "resume" });
+    else await this.#go(60);
+    return held;
+  }
+
+  async #overtake(slot: Slot, what: string, { cut, during, late }: Step & { readonly kind: "trap" }): Promise<void> {
+    const { process } = slot;
+    this.#count(what);
+    if (cut) this.#proxy(slot.number).cut();
+    for (const next of during) await this.#perform(turned(next, slot.number, this.#slots.length));
     process.signal("SIGCONT");
     process.send({ do: "resume" });
+    if (late) await sleep(afterwardsMs);
   }
 
   async #afterDeath(slot: Slot, { point, flags }: Step & { readonly kind: "trap" }): Promise<void> {
@@ -287,12 +319,17 @@ export class Round {
     await process.ready;
     const settled = process.wait("settled", "unsettled");
     const flags = { primary: primary === "postgres", read: false, shadow: true };
-    process.send({ do: "settle", env: this.#environment(0, flags) });
+    process.send({ do: "settle", env: this.#environment(0, flags), log: path.join(this.#parts.logs, "9-0.jsonl") });
     const result = await settled;
     this.#parts.fleet.giveBack(process);
     if (result.is !== "settled" && result.is !== "unsettled") throw new Error("the answer is none");
     return result;
   }
+}
+
+/** A step that was planned for another bot than the one that is held. */
+function turned(step: Step, held: number, slots: number): Step {
+  return "slot" in step && step.slot === held ? { ...step, slot: (held + 1) % slots } : step;
 }
 
 const limits = {
