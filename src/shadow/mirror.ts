@@ -43,7 +43,8 @@ const nothing: PassResult = { moved: 0, refusals: [], findings: [], last: null, 
 /** A batch is at most this many rows, and about this much text: documents may be large. It is read and applied in parts. */
 const mostRows = 1_000;
 const mostCharacters = 4_000_000;
-const rowsInAPart = 250;
+/** Small parts let PostgreSQL work while the next is read; SQLite, which works in our own thread, takes a batch in one transaction. */
+const rowsInAPart = { postgres: 250, sqlite: mostRows };
 
 /** Copies the present state of journaled rows to the other side, a batch at a time. Doing it twice is the same as once. */
 export class Mirror {
@@ -145,7 +146,7 @@ export class Mirror {
     const handled: Handled[] = [];
     let applying = Promise.resolve();
     const applied: End = { side: target.side, read: (work) => applying.then(() => target.read(work)) };
-    for (const part of chunks(entries, rowsInAPart)) {
+    for (const part of chunks(entries, rowsInAPart[target.side])) {
       const plan = await planBatch(this.#pair.graph, source, applied, part);
       await applying;
       await this.#pair.reached("after-read");
