@@ -74,11 +74,11 @@ export class Session implements Transaction {
     return sent;
   }
 
-  /** Throws what made the server give up on the transaction, and OUTCOME_UNKNOWN when the connection breaks off. */
-  async commit(): Promise<void> {
+  /** Throws what made the server give up on the transaction; when the connection breaks off, OUTCOME_UNKNOWN in phase `write`. */
+  async commit(phase: Phase): Promise<void> {
     await this.#tail;
     if (this.#lost && this.#failure !== null) throw this.#failure;
-    const { command } = await this.send({ text: "COMMIT", query_timeout: this.#limitMs }, "write");
+    const { command } = await this.send({ text: "COMMIT", query_timeout: this.#limitMs }, phase);
     this.#state = "over";
     if (command !== "COMMIT") throw this.#failure ?? rolledBack();
   }

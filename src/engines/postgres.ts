@@ -62,7 +62,7 @@ class PgEngine implements PostgresEngine {
 
   transaction<T>(options: TransactionOptions, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    return this.#transaction(beginText(options.mode, timeoutMs), timeoutMs, (session) => work(session));
+    return this.#transaction(beginText(options.mode, timeoutMs), options.mode, timeoutMs, (session) => work(session));
   }
 
   schema(): Promise<string> {
@@ -98,12 +98,17 @@ class PgEngine implements PostgresEngine {
     { asPrimary, timeoutMs = this.#timeoutMs }: WriteOptions,
   ): Promise<WriteResult[]> {
     const begin = beginText("write", timeoutMs);
-    return this.#transaction(asPrimary ? `${begin}; ${stateText}` : begin, timeoutMs, async (session, begun) => {
-      if (asPrimary) this.#checkPrimary(begun.at(-1)?.rows[0]);
-      const results: WriteResult[] = [];
-      for (const statement of statements) results.push(await this.#writeIn(session, statement));
-      return results;
-    });
+    return this.#transaction(
+      asPrimary ? `${begin}; ${stateText}` : begin,
+      "write",
+      timeoutMs,
+      async (session, begun) => {
+        if (asPrimary) this.#checkPrimary(begun.at(-1)?.rows[0]);
+        const results: WriteResult[] = [];
+        for (const statement of statements) results.push(await this.#writeIn(session, statement));
+        return results;
+      },
+    );
   }
 
   async #writeIn(session: Session, statement: Statement): Promise<WriteResult> {
@@ -170,13 +175,14 @@ class PgEngine implements PostgresEngine {
 
   async #transaction<T>(
     begin: string,
+    mode: TransactionOptions["mode"],
     timeoutMs: number,
     work: (session: Session, begun: QueryResult<Row>[]) => Promise<T>,
   ): Promise<T> {
     const { session, begun, release } = await this.#begin(begin, timeoutMs);
     try {
       const result = await work(session, begun);
-      await session.commit();
+      await session.commit(mode);
       return result;
     } catch (error) {
       await session.rollback();

@@ -33,8 +33,8 @@ export const ownFolder = fileURLToPath(new URL("../../sql", import.meta.url));
  * @throws MIGRATION_INVALID where a folder is missing, a file has no side, or a name occurs twice.
  */
 export async function readMigrations(folders: readonly string[], side: Side): Promise<MigrationFile[]> {
-  const files: MigrationFile[] = [];
-  for (const folder of [ownFolder, ...folders]) files.push(...(await readFolder(folder, side)));
+  const files: MigrationFile[] = [...(await readOwn(side))];
+  for (const folder of folders) files.push(...(await readFolder(folder, side)));
   const twice = files.find(({ filename }, index) => files.findIndex((other) => other.filename === filename) !== index);
   if (twice !== undefined) throw invalid(`two migrations are called ${twice.filename}; rename yours`);
   return files;
@@ -55,6 +55,15 @@ export async function createMigration(folder: string, name: string, clock: () =>
     paths.push(path);
   }
   return paths;
+}
+
+/** Read once: they do not change, and a process that has given up rights since may no longer reach them. */
+const own = new Map<Side, Promise<MigrationFile[]>>();
+
+function readOwn(side: Side): Promise<MigrationFile[]> {
+  const files = own.get(side) ?? readFolder(ownFolder, side);
+  own.set(side, files);
+  return files;
 }
 
 async function readFolder(folder: string, side: Side): Promise<MigrationFile[]> {

@@ -44,6 +44,8 @@ export function nextStep(
   return wanted === "postgres" ? "enter-postgres" : "enter-sqlite";
 }
 
+/** So many failures in a row mean that PostgreSQL is not there, and not that a connection broke off. */
+const mostFailures = 2;
 /** Fewer owed rows than this are carried while nobody writes. */
 const little = 100;
 
@@ -83,12 +85,24 @@ export class Flip {
    * @throws FLIP_REFUSED with the findings when a row cannot be carried or the deadline passes; the former primary goes on.
    */
   async to(wanted: Side, deadline: number): Promise<void> {
-    for (;;) {
-      const step = nextStep(await this.states(), wanted);
-      if (step === "settled") return;
-      const refused = this.#clock() > deadline ? [] : await this.perform(step, deadline);
-      if (refused !== null) await this.#giveUp(step, wanted, refused);
+    for (let failures = 0; ; ) {
+      try {
+        if (await this.#advance(wanted, deadline)) return;
+        failures = 0;
+      } catch (error) {
+        // A connection that breaks off leaves a pair of the table behind, from where to go on.
+        if (++failures > mostFailures || !hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;
+      }
     }
+  }
+
+  /** One step towards the wanted side. Tells whether it is there. */
+  async #advance(wanted: Side, deadline: number): Promise<boolean> {
+    const step = nextStep(await this.states(), wanted);
+    if (step === "settled") return true;
+    const refused = this.#clock() > deadline ? [] : await this.perform(step, deadline);
+    if (refused !== null) await this.#giveUp(step, wanted, refused);
+    return false;
   }
 
   /** One step. Returns why it cannot be done, else null, also when another process was faster or holds a lock: look again. */

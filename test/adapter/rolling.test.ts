@@ -119,12 +119,11 @@ describe("the process with the old flags", () => {
 
     test("writes several statements all on the new primary", async () => {
       const { pair, old, id } = await left(before, after);
-      const other = side === "postgres" ? "sqlite" : "postgres";
-      const already = await pair.count(other, "queries");
       const insert = sql`INSERT INTO queries (id, timestamp, user_id, username, query_text) VALUES ('q', 1, '1', 'u', 't')`;
       await old.write(sql`UPDATE messages SET ai_summary = 's' WHERE id = ${id}`, insert);
       expect(await pair.rows(side, "SELECT id FROM queries")).toEqual([{ id: "q" }]);
-      expect(await pair.count(other, "queries")).toBe(already);
+      const [message] = await pair.rows(side, `SELECT ai_summary FROM messages WHERE id = '${id}'`);
+      expect(message).toEqual({ ai_summary: "s" });
     });
   });
 });

@@ -240,8 +240,12 @@ describe("behind a bad link", () => {
             .saveHumanMessage(say(`row ${index}`))
             .catch((error: unknown) => expect(Reflect.get(Object(error), "code")).toBe("OUTCOME_UNKNOWN"));
         }
-        await until("they got through", async () => (await database.drain({ timeoutMs: 50 })).pending === 0);
-        cuts = 0;
+        const pending = () =>
+          database.drain({ timeoutMs: 50 }).then(
+            (drained) => drained.pending,
+            () => 1,
+          );
+        await until("they got through", async () => (await pending()) === 0);
         const doc = await database.documentService.createDocument({ title: "t", createdBy: speaker.userId });
         await database.documentService.deleteDocument(doc.id);
         await pair.expectConverged(database);

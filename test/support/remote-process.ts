@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import sql from "sql-template-tag";
 import { DualDatabase } from "../../src/database.js";
 import { unprivileged } from "./postgres-binaries.js";
@@ -7,7 +10,8 @@ import type { Call, Reply } from "./remote.js";
  * A bot in a process of its own. Each message names a function and its arguments; the answer comes when it has happened. Statements
  * arrive as text without parameters.
  */
-const database = new DualDatabase({ env: process.env }, { clock: Date.now, reached: () => {} });
+const internals = { clock: Date.now, reached: () => {} };
+const database = new DualDatabase({ env: process.env }, internals);
 
 process.on("message", (call: Call) => {
   void answer(call).then((reply) => process.send?.(reply));
@@ -34,10 +38,13 @@ async function run(target: Call["target"], name: string, input: readonly unknown
   return Reflect.apply(method, service, input);
 }
 
-/** Root may read and write everything. What is needed later is loaded first: this package's files may be out of reach afterwards. */
+/** Root may read and write everything. What is needed later is loaded first: the package's files may be out of reach afterwards. */
 async function giveUpRights(): Promise<void> {
-  await import("@libsql/client");
-  await import("../../src/engines/libsql.js");
+  const folder = mkdtempSync(path.join(tmpdir(), "dualdb-rights-"));
+  const first = new DualDatabase({ env: { SQLITE_DB_PATH: path.join(folder, "bot.db") } }, internals);
+  await first.open();
+  await first.close();
+  rmSync(folder, { recursive: true });
   if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
   if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
 }
