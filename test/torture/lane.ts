@@ -293,6 +293,9 @@ export class Lane {
   async #replaceAndDeleteProfile(): Promise<void> {
     const { caller, database, owner, random } = this.#parts;
     const user = privateUser(owner, random.whole(0, 1));
+    // A side that never had the row can evict nothing: after a forced roll-back the other side's row comes in.
+    const found = await this.#read(() => database.userProfileService.getUserProfile(user));
+    if (found === undefined || found === null) return;
     const effects = [...this.#orphans(user), ...set("user_profiles", user, { $: false })];
     const remove = both("DELETE FROM user_profiles WHERE user_id = ?", user);
     const work = () => database.write(...replacement(user, this.#name()), remove);
