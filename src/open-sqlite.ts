@@ -73,8 +73,12 @@ async function isLost(config: Config, logger: Logger, neighbour: Neighbour | nul
   return true;
 }
 
+/** Loaded once: a process that has given up rights since may no longer find it. */
+let libsql: Promise<typeof import("./engines/libsql.js")> | undefined;
+
 async function tryToOpen(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | null> {
-  const { openLibsql } = await import("./engines/libsql.js");
+  libsql ??= import("./engines/libsql.js");
+  const { openLibsql } = await libsql;
   try {
     return await openLibsql({ config: config.sqlite, logger });
   } catch (error) {

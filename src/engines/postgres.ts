@@ -21,7 +21,7 @@ import { RecordTypes } from "./postgres-types.js";
 
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
 const freshAttempts = 3;
-const collisionAttempts = 6;
+const collisionAttempts = 12;
 const stateText = 'SELECT "primary" FROM dualdb_state';
 
 export interface PostgresEngine extends Engine {

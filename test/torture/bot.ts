@@ -58,12 +58,13 @@ class Bot {
   #work(order: StartOrder, database: DualDatabase, caller: Caller, model: Model): Promise<unknown> {
     const peers = new Peers(order.logs, order.log.split("-")[0] ?? order.log);
     const direct = new DirectAccess(order.direct);
-    const running = Array.from({ length: lanes }, (_, number) => {
+    const running = Array.from({ length: lanes + 1 }, (_, number) => {
       const owner = { round: order.round, slot: order.slot, slots: order.slots, lane: number };
       const prefix = prefixOf(owner, order.life);
       const random = new Random(order.seed, prefix);
       const parts = { database, caller, model, random, owner, peers, direct, prefix, route: order.route };
-      return new Lane(parts).run(() => this.#stopping);
+      const isOver = () => this.#stopping;
+      return number < lanes ? new Lane(parts).run(isOver) : new Lane(parts).watch(isOver);
     });
     return Promise.all(running);
   }

@@ -41,6 +41,14 @@ export class Lane {
     }
   }
 
+  /** Does nothing but read what others have written, so that a process that has been left behind is asked at once. */
+  async watch(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      await this.#checkPeers();
+      await sleep(this.#parts.random.whole(3, 12));
+    }
+  }
+
   readonly #doings: readonly { readonly weight: number; readonly run: () => Promise<unknown> }[] = [
     { weight: 6, run: () => this.#saveMessage() },
     { weight: 1, run: () => this.#deleteMessage() },
@@ -58,6 +66,7 @@ export class Lane {
     { weight: 1, run: () => this.#replaceProfile() },
     { weight: 1, run: () => this.#replaceAndDeleteProfile() },
     { weight: 1, run: () => this.#rekeyProfile() },
+    { weight: 1, run: () => this.#swapProfiles() },
     { weight: 1, run: () => this.#deleteProfile() },
     { weight: 1, run: () => this.#writeDirectly() },
     { weight: 2, run: () => this.#checkOwnMessage() },
@@ -313,6 +322,29 @@ export class Lane {
       id,
       user,
     );
+  }
+
+  /** Two rows exchange a unique value: none of them can be written alone. */
+  async #swapProfiles(): Promise<void> {
+    const { caller, database, model, owner } = this.#parts;
+    const users = [privateUser(owner, 0), privateUser(owner, 1)] as const;
+    const rows = users.map((user) => model.get("user_profiles", user));
+    const [first, second] = rows.map((row) => (existence(row) ? certain(row, "id") : undefined));
+    if (typeof first !== "string" || typeof second !== "string") return;
+    const text = "UPDATE user_profiles SET id = ? WHERE id = ?";
+    const between = this.#name();
+    const work = () =>
+      database.write(both(text, between, first), both(text, first, second), both(text, second, between));
+    const effects = [
+      ...set("user_profiles", users[0], { id: second }),
+      ...set("user_profiles", users[1], { id: first }),
+    ];
+    await caller.call("swapProfiles", effects, work, (results) => {
+      const [here, there] = results.map(({ changes }) => changes === 1);
+      if (here && there) return {};
+      this.#found(false, true, `swapProfiles ${users}`);
+      return { nothing: true, effects: there ? set("user_profiles", users[1], { id: first }) : [] };
+    });
   }
 
   async #deleteProfile(): Promise<void> {

@@ -70,17 +70,6 @@ export const mutants: readonly Mutant[] = [
     "if (!(await bumpCas(target, cas)))\n        throw overtaken();",
     "",
   ]),
-  mutant(
-    "cas-before-lock",
-    "cas is read after the lock",
-    [
-      mirror,
-      'const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {',
-      `const early = await sqlite.transaction({ mode: "read" }, readSqliteState);
-       const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {`,
-    ],
-    [mirror, "applyGuarded(graph, target, plan, cas +", "applyGuarded(graph, target, plan, early.cas +"],
-  ),
   mutant("cas-after-rows", "cas is read before the rows", [
     mirror,
     "applyGuarded(graph, target, plan, cas + BigInt(part))",
@@ -94,8 +83,8 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant("batch-without-children", "children of rows that go join the batch", [
     batch,
-    "const joining = await childrenOf(source, collisions.lost);",
-    "const joining = new KeySet();",
+    "for (const reference of this.#graph.referencesTo(table)) {",
+    "for (const reference of []) {",
   ]),
   mutant("no-fence", "a PostgreSQL read looks at SQLite's journal first", [
     "adapter.js",
