@@ -10,10 +10,8 @@ import { torture } from "./torture/run.js";
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 
 /** `npm run torture` is the long run; this one shows with every change that it still holds, and that the run itself works. */
-test.each([
-  { name: "always the same seed", seed: 20, rounds: 4 },
-  { name: "a new seed", seed: Date.now() % 1_000_000, rounds: 3 },
-])("a short torture run: $name ($seed)", { timeout: 180_000 }, async ({ seed, rounds }) => {
+test("a short torture run", { timeout: 180_000 }, async () => {
+  const [seed, rounds] = [20, 6];
   const scratch = mkdtempSync(path.join(inject("scratch"), "torture-"));
   const summary = await torture({ rounds, seed, dist, scratch, replacements: [], report: () => {} });
   const text = summaryText(summary, seed);

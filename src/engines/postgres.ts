@@ -22,6 +22,7 @@ import { RecordTypes } from "./postgres-types.js";
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
 const freshAttempts = 3;
 const collisionAttempts = 12;
+const longestPauseMs = 500;
 const stateText = 'SELECT "primary" FROM dualdb_state';
 
 export interface PostgresEngine extends Engine {
@@ -215,7 +216,7 @@ class PgEngine implements PostgresEngine {
       } catch (error) {
         if (!isCollision(causeOf(error)) || attempt === collisionAttempts)
           throw translate(error, this.#connections.target, "write");
-        await delay(Math.random() * 10 * 2 ** attempt);
+        await delay(Math.random() * Math.min(longestPauseMs, 10 * 2 ** attempt));
       }
     }
   }
