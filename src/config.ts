@@ -38,6 +38,8 @@ export interface Config {
   readonly flipTimeoutMs: number;
   readonly analysisTimeoutMs: number;
   readonly migrationTimeoutMs: number;
+  /** Rows in one step of the toolkit; null leaves it to each command. */
+  readonly migrationBatchSize: number | null;
   /** pino's level; null leaves the package silent. */
   readonly logLevel: string | null;
 }
@@ -84,6 +86,7 @@ const variables = z.object({
   FLIP_TIMEOUT_MS: wholeNumber(60_000, 1),
   ANALYSIS_TIMEOUT_MS: wholeNumber(30_000, 1),
   MIGRATION_TIMEOUT: wholeNumber(30_000, 0),
+  MIGRATION_BATCH_SIZE: wholeNumber(0, 0),
   LOG_LEVEL: z
     .string()
     .optional()
@@ -128,6 +131,7 @@ function configOf(read: Variables, sqlite: SqliteConfig, postgres: PostgresConfi
     flipTimeoutMs: read.FLIP_TIMEOUT_MS,
     analysisTimeoutMs: read.ANALYSIS_TIMEOUT_MS,
     migrationTimeoutMs: read.MIGRATION_TIMEOUT,
+    migrationBatchSize: read.MIGRATION_BATCH_SIZE || null,
     logLevel: read.LOG_LEVEL,
   };
 }

@@ -32,6 +32,7 @@ describe("without any variable", () => {
       flipTimeoutMs: 60_000,
       analysisTimeoutMs: 30_000,
       migrationTimeoutMs: 30_000,
+      migrationBatchSize: null,
       logLevel: null,
     });
   });

@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
 import type { Engine, Side } from "../engines/engine.js";
-import { codes, DualDbError } from "../errors.js";
+import { DualDbError } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import { sideFolders } from "../schema/files.js";
 import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
 import { arm } from "../shadow/arm.js";
 import { isAmiss, jsonHelp, print, printArmed, type SideResult } from "./migrate-report.js";
+import { reporting } from "./reporting.js";
 import { type Terminal, write } from "./terminal.js";
 
 interface Options {
@@ -40,7 +41,7 @@ export function migrateCommand(terminal: Terminal, finish: (status: number) => v
 }
 
 async function runCreate(name: string, options: Options, terminal: Terminal): Promise<number> {
-  return reporting(options, terminal, { paths: [] as string[] }, async (result) => {
+  return reporting(options.json, terminal, { paths: [] as string[] }, async (result) => {
     result.paths.push(...(await createMigration(options.dir ?? defaultFolder, name)));
     if (!options.json) for (const path of result.paths) write(terminal.stdout, terminal, null, path);
     return 0;
@@ -49,7 +50,7 @@ async function runCreate(name: string, options: Options, terminal: Terminal): Pr
 
 async function runMigrate(options: Options, terminal: Terminal): Promise<number> {
   return reporting(
-    options,
+    options.json,
     terminal,
     { sides: [] as SideResult[], armed: [] as string[] },
     async ({ sides, armed }) => {
@@ -75,26 +76,6 @@ async function armBoth(engines: readonly OpenSide[], { list, dryRun }: Options):
   const postgres = engines.find(({ side }) => side === "postgres")?.engine ?? null;
   if (list || dryRun || sqlite === null || postgres === null) return [];
   return (await arm(sqlite, postgres, Date.now)).armed;
-}
-
-/** With `--json`, one document on standard output, whatever happens; what was done before a failure is in it. */
-async function reporting<T extends object>(
-  { json }: Options,
-  terminal: Terminal,
-  result: T,
-  work: (result: T) => Promise<number>,
-): Promise<number> {
-  const put = (document: object) => terminal.stdout.write(`${JSON.stringify(document)}\n`);
-  try {
-    const status = await work(result);
-    if (json) put({ ok: true, ...result });
-    return status;
-  } catch (error) {
-    if (!json || !(error instanceof DualDbError)) throw error;
-    const { code, message, side, details } = error;
-    put({ ok: false, ...result, error: { code, message, side, details } });
-    return codes[code].exit;
-  }
 }
 
 function sayWhatIsLeftOut({ postgres }: Config, { only }: Options, terminal: Terminal): void {

@@ -5,6 +5,8 @@ export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Stream;
   readonly stderr: Stream;
+  /** Aborted when somebody presses Ctrl-C. Asked for once by a command that can end early; the others end at once. */
+  readonly interruption: () => AbortSignal;
 }
 
 export interface Stream {

@@ -11,8 +11,8 @@ import { unwrapText, wrapText } from "./wrapper.js";
 export interface SourceRow {
   readonly key: string;
   readonly values: readonly ExactValue[];
-  /** Columns whose bytes were no UTF-8: their text has already been repaired with U+FFFD. */
-  readonly repaired?: ReadonlySet<string>;
+  /** The bytes of columns that were no UTF-8: in `values` their text has already been repaired with U+FFFD. */
+  readonly repaired?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The row as the target gets it, and everything that could not be carried exactly. */

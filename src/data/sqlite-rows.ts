@@ -184,11 +184,11 @@ export function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): 
 }
 
 function sourceRow(table: Table, [key, ...cells]: readonly Cell[]): SourceRow {
-  const repaired = new Set<string>();
+  const repaired = new Map<string, Uint8Array>();
   const values = cells.map((cell, index) => {
     const value = exactValue(cell ?? null);
     if (Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, cell[1])) {
-      repaired.add(table.columns[index]?.name ?? "");
+      repaired.set(table.columns[index]?.name ?? "", Buffer.from(cell[1], "hex"));
     }
     return value;
   });

@@ -24,7 +24,8 @@ async function dualdb(args: string, env: NodeJS.ProcessEnv = {}, isTTY = false):
       written[name] += text;
     },
   });
-  const status = await run(args.split(" "), { env, stdout: stream("out"), stderr: stream("err") });
+  const interruption = () => new AbortController().signal;
+  const status = await run(args.split(" "), { env, stdout: stream("out"), stderr: stream("err"), interruption });
   return { status, ...written };
 }
 

@@ -1,0 +1,78 @@
+import { Command, InvalidArgumentError } from "commander";
+import type { ToolOptions } from "../migrate/options.js";
+import { progressDisplay } from "./progress-display.js";
+import { reporting } from "./reporting.js";
+import type { Terminal } from "./terminal.js";
+
+/** A command of the toolkit: a function, and how its result is shown. */
+export interface Tool<Result extends object> {
+  readonly name: string;
+  readonly description: string;
+  /** What `--json` promises, shown below the options. */
+  readonly jsonHelp: string;
+  /** Adds the options and arguments that only this command has. */
+  readonly configure?: (command: Command) => void;
+  /** Calls the function. `own` holds the parsed options of `configure`, and its arguments under `args`. */
+  readonly run: (options: ToolOptions, own: OwnOptions) => Promise<Result>;
+  /** The result for a person, on standard output. Called with `--quiet` too: then only what is amiss is worth a line. */
+  readonly print: (result: Result, terminal: Terminal, quiet: boolean) => void;
+  /** 0: done and equal; 3: done, but something differs or was set aside. */
+  readonly status: (result: Result) => 0 | 1 | 3;
+}
+
+export type OwnOptions = Readonly<Record<string, unknown>> & { readonly args: readonly string[] };
+
+interface CommonOptions {
+  readonly sqlite?: string;
+  readonly pg?: string;
+  readonly tables?: readonly string[];
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** The command with the options that all of the toolkit has; `finish` takes the exit status. */
+export function toolCommand<Result extends object>(
+  tool: Tool<Result>,
+  terminal: Terminal,
+  finish: (status: number) => void,
+): Command {
+  const command = new Command(tool.name)
+    .description(tool.description)
+    .option("--sqlite <path|url>", "the SQLite file or libSQL server (default: TURSO_DATABASE_URL or SQLITE_DB_PATH)")
+    .option("--pg <url>", "the PostgreSQL database (default: DATABASE_URL and the like)")
+    .option("--tables <a,b>", "only these tables", namesOf)
+    .option("--json", "write one JSON document to standard output")
+    .option("--quiet", "no progress, and only what is amiss")
+    .addHelpText("after", tool.jsonHelp);
+  tool.configure?.(command);
+  return command.action(async () => finish(await runTool(tool, command, terminal)));
+}
+
+async function runTool<Result extends object>(
+  tool: Tool<Result>,
+  command: Command,
+  terminal: Terminal,
+): Promise<number> {
+  const { sqlite, pg, tables, json = false, quiet = false } = command.opts<CommonOptions>();
+  const display = progressDisplay(terminal, quiet || json);
+  const options: ToolOptions = {
+    env: terminal.env,
+    ...(sqlite === undefined ? {} : { sqlite }),
+    ...(pg === undefined ? {} : { postgres: pg }),
+    ...(tables === undefined ? {} : { tables }),
+    signal: terminal.interruption(),
+    onProgress: display.show,
+  };
+  return reporting(json, terminal, {} as Partial<Result>, async (document) => {
+    const result = await tool.run(options, { ...command.opts(), args: command.args }).finally(display.end);
+    Object.assign(document, result);
+    if (!json) tool.print(result, terminal, quiet);
+    return tool.status(result);
+  });
+}
+
+function namesOf(text: string): readonly string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.some((name) => name === "")) throw new InvalidArgumentError("Give names of tables, separated by commas.");
+  return names;
+}

@@ -1,0 +1,160 @@
+import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
+import { TableGraph } from "../data/graph.js";
+import type { Engine, Side } from "../engines/engine.js";
+import { DualDbError, hasCode } from "../errors.js";
+import { silentLogger } from "../logger.js";
+import { type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
+import type { ToolOptions } from "./options.js";
+
+/** Both databases of one run: opened for it alone, and closed when it ends. */
+export interface Databases {
+  readonly config: Config;
+  readonly sqlite: Engine;
+  readonly postgres: Engine;
+  /** Both as a person may read them: no password, no token. */
+  readonly names: Readonly<Record<Side, string>>;
+}
+
+/** What a run works on: the tables that were asked for, and how the databases stand to each other. */
+export interface Scene {
+  readonly pairing: Pairing;
+  readonly graph: TableGraph;
+  /** null where the databases are no pair: no journal, no lock, no primary, and nothing of ours is to be made there. */
+  readonly states: PairState | null;
+}
+
+/** Whether a SQLite file that is not there is made: only where rows are brought to it. */
+export interface OpenOptions {
+  readonly createFile?: boolean;
+}
+
+const timeoutMs = 60_000;
+
+/**
+ * Opens both databases, works with them, and closes them whatever happens. They are beside those of a bot in the same process.
+ * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED
+ */
+export async function withDatabases<T>(
+  options: ToolOptions & OpenOptions,
+  work: (databases: Databases) => Promise<T>,
+): Promise<T> {
+  const config = configFor(options);
+  const { postgres: postgresConfig } = config;
+  if (postgresConfig === null)
+    throw new DualDbError("CONFIG_INVALID", `No PostgreSQL is named: set ${postgresVariables}, or give --pg.`);
+  return withEngine("sqlite", config, options, (sqlite) =>
+    withEngine("postgres", config, options, (postgres) =>
+      work({
+        config,
+        sqlite,
+        postgres,
+        names: { sqlite: targetName(config.sqlite), postgres: targetName(postgresConfig) },
+      }),
+    ),
+  );
+}
+
+/** Opens one database, works with it, and closes it whatever happens. */
+export async function withEngine<T>(
+  side: Side,
+  config: Config,
+  options: ToolOptions & OpenOptions,
+  work: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const engine = await openEngine(side, config, options);
+  try {
+    return await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The configuration from the environment, with what the options say instead. */
+export function configFor({ env = process.env, sqlite, postgres, batchSize }: ToolOptions): Config {
+  return readConfig({
+    ...env,
+    ...(sqlite === undefined ? {} : sqliteVariables(sqlite)),
+    ...(postgres === undefined ? {} : { DATABASE_URL: postgresUrl(postgres) }),
+    ...(batchSize === undefined ? {} : { MIGRATION_BATCH_SIZE: String(batchSize) }),
+  });
+}
+
+/**
+ * Looks at both databases: which tables they share, and whether they are a pair.
+ * @throws CONFIG_INVALID for a table that neither has.
+ * @throws PAIR_MISMATCH where each has a partner, and not the other.
+ */
+export async function sceneOf({ sqlite, postgres }: Databases, { tables }: ToolOptions): Promise<Scene> {
+  const pairing = await sqlite.transaction({ mode: "read" }, (left) =>
+    postgres.transaction({ mode: "read", timeoutMs }, async (right) =>
+      pairTables(await discoverSqlite(left), await discoverPostgres(right)),
+    ),
+  );
+  const wanted = tables === undefined ? pairing : only(pairing, tables);
+  return { pairing: wanted, graph: new TableGraph(wanted.tables), states: await statesOf(sqlite, postgres) };
+}
+
+/** The states of a pair; null where the two have never been brought together. */
+export async function statesOf(sqlite: Engine, postgres: Engine): Promise<PairState | null> {
+  const left = await orNone(sqlite.transaction({ mode: "read" }, readSqliteState));
+  const right = await orNone(postgres.transaction({ mode: "read", timeoutMs }, readPostgresState));
+  if (left === null || right === null || (left.pairId === null && right.pairId === null)) return null;
+  if (left.pairId === right.pairId) return { sqlite: left, postgres: right };
+  throw new DualDbError(
+    "PAIR_MISMATCH",
+    "These two databases are not partners: one of them belongs to another. Check the SQLite path and the PostgreSQL URL.",
+  );
+}
+
+async function orNone<T>(look: Promise<T>): Promise<T | null> {
+  try {
+    return await look;
+  } catch (error) {
+    if (hasCode(error, "SCHEMA_MISSING")) return null;
+    throw error;
+  }
+}
+
+async function openEngine(
+  side: Side,
+  config: Config,
+  { logger, createFile }: ToolOptions & OpenOptions,
+): Promise<Engine> {
+  if (side === "sqlite") {
+    const { openLibsql } = await import("../engines/libsql.js");
+    return openLibsql({ config: config.sqlite, logger: logger ?? silentLogger, createFile: createFile ?? false });
+  }
+  if (config.postgres === null)
+    throw new DualDbError("CONFIG_INVALID", `No PostgreSQL is named: set ${postgresVariables}.`);
+  const { openPostgres } = await import("../engines/postgres.js");
+  return openPostgres({ config: config.postgres, logger: logger ?? silentLogger });
+}
+
+function sqliteVariables(location: string): NodeJS.ProcessEnv {
+  const isUrl = /^[a-z]{2,}:/i.test(location);
+  return isUrl ? { TURSO_DATABASE_URL: location } : { TURSO_DATABASE_URL: "", SQLITE_DB_PATH: location };
+}
+
+function postgresUrl(url: string): string {
+  if (/^postgres(ql)?:\/\//i.test(url)) return url;
+  throw new DualDbError("CONFIG_INVALID", "The PostgreSQL to use is not a postgres:// URL.");
+}
+
+function only(pairing: Pairing, names: readonly string[]): Pairing {
+  const known = new Set([...pairing.tables.map(({ name }) => name), ...pairing.unmirrored.map(({ table }) => table)]);
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown.length > 0)
+    throw new DualDbError(
+      "CONFIG_INVALID",
+      `SQLite has no table ${unknown.join(", ")}. It has ${[...known].sort().join(", ") || "none"}.`,
+      { side: "sqlite", details: { tables: unknown } },
+    );
+  const wanted = new Set(names);
+  return {
+    ...pairing,
+    tables: pairing.tables.filter(({ name }) => wanted.has(name)),
+    unmirrored: pairing.unmirrored.filter(({ table }) => wanted.has(table)),
+    missing: pairing.missing.filter(({ table }) => wanted.has(table)),
+  };
+}

@@ -1,0 +1,3 @@
+/** The toolkit around the adapter, `dualdb/migrate`: every command of the command line as a function. */
+export type { ToolOptions } from "./options.js";
+export type { Progress } from "./progress.js";

@@ -1,0 +1,19 @@
+import { DualDbError } from "../errors.js";
+
+/** How far a run has come. */
+export interface Progress {
+  /** What is being done, in a word or two: `copy`, `scan`, `compare`. */
+  readonly step: string;
+  /** The table in hand; null where the step is about none. */
+  readonly table: string | null;
+  /** Rows done in this step and table. */
+  readonly rows: number;
+  /** Rows there are to do; null where nobody has counted. */
+  readonly total: number | null;
+}
+
+/** @throws INTERRUPTED where somebody has asked for an end. To be called between two steps, where ending costs nothing. */
+export function endIfAsked(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new DualDbError("INTERRUPTED", "Interrupted. What is done stays done; run the same again to finish it.");
+}
