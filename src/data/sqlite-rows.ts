@@ -3,6 +3,7 @@ import { chunks } from "./chunks.js";
 import type { SourceRow } from "./convert.js";
 import { decodeKey, keyExpression } from "./key.js";
 import type { Rows } from "./rows.js";
+import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
 import { columnOf, quote, type Table } from "./table.js";
 
 /** SQLite takes at most 32,766 parameters in a statement. */
@@ -118,28 +119,6 @@ function upsertText(table: Table, rows: number): string {
     ON CONFLICT (${table.key.map(quote).join(", ")}) DO ${change}`;
 }
 
-/**
- * What a value looks like in the JSON document: text, integers and NULL as themselves, all else as an array with a tag. Comparisons
- * cost less than typeof(): numbers sort before text, and text before bytes.
- */
-function readable(column: string): string {
-  return `CASE WHEN ${column} IS NULL THEN NULL WHEN ${column} >= '' AND ${column} < x'' THEN ${column} ELSE ${tagged(column)} END`;
-}
-
-function tagged(column: string): string {
-  const safe = `${column} BETWEEN -9007199254740991 AND 9007199254740991`;
-  return `CASE typeof(${column}) WHEN 'real' THEN json_array('r', printf('%!.17g', ${column})) WHEN 'blob' THEN json_array('b', hex(${column}))
-    WHEN 'integer' THEN CASE WHEN ${safe} THEN ${column} ELSE json_array('i', CAST(${column} AS TEXT)) END ELSE ${column} END`;
-}
-
-/** The same with text as hexadecimal bytes, for rows in which some text is no UTF-8. */
-function readableBytes(column: string): string {
-  const bytes = `json_array('t', hex(CAST(${column} AS BLOB)))`;
-  return `CASE typeof(${column}) WHEN 'text' THEN ${bytes} ELSE ${tagged(column)} END`;
-}
-
-type Cell = string | number | null | readonly ["r" | "b" | "i" | "t", string];
-
 /** How a key, which is text by itself, and a column are spelled in the document. */
 interface Spelling {
   readonly key: (expression: string) => string;
@@ -175,7 +154,6 @@ async function tryPage(
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The list in a result of one JSON document, which a statement calls `page`. Throws a TypeError where it is no UTF-8. */
 export function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): T[] {
@@ -193,22 +171,4 @@ function sourceRow(table: Table, [key, ...cells]: readonly Cell[]): SourceRow {
     return value;
   });
   return { key: String(exactValue(key ?? null)), values, repaired };
-}
-
-function sameBytes(text: string, hex: string): boolean {
-  return Buffer.from(text).toString("hex").toUpperCase() === hex;
-}
-
-function exactValue(cell: Cell): ExactValue {
-  if (!Array.isArray(cell)) return cell as string | number | null;
-  const [tag, text] = cell as readonly ["r" | "b" | "i" | "t", string];
-  if (tag === "i") return BigInt(text);
-  if (tag === "r") return realOf(text);
-  const bytes = Buffer.from(text, "hex");
-  return tag === "t" ? lenient.decode(bytes) : new Uint8Array(bytes);
-}
-
-function realOf(text: string): number {
-  if (text === "Inf") return Number.POSITIVE_INFINITY;
-  return text === "-Inf" ? Number.NEGATIVE_INFINITY : Number(text);
 }
