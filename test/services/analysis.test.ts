@@ -104,10 +104,13 @@ describe.each(serviceSides)("analyzers on $name", (side) => {
     const aborted = vi.fn();
     const analyzeMessage: AnalyzeMessage = (_, signal) =>
       new Promise((_resolve, reject) => {
-        signal.addEventListener("abort", () => {
+        const end = () => {
           aborted();
           reject(new Error("late"));
-        });
+        };
+        // On a busy machine the time may be up before the previous messages have been read.
+        if (signal.aborted) end();
+        else signal.addEventListener("abort", end);
       });
     await open({ analyzeMessage, analysisTimeoutMs: 20 });
     expect(await save()).not.toBeNull();
