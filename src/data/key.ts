@@ -1,5 +1,5 @@
 import type { ExactValue, Side } from "../engines/engine.js";
-import { columnOf, quote, type Table } from "./table.js";
+import { columnOf, quotedOn, type Table } from "./table.js";
 
 /** One column's part of a key; null and bytes are only met in SQLite files, where a key column may hold anything. */
 export type KeyPart = string | bigint | null | Uint8Array;
@@ -20,7 +20,10 @@ export function decodeKey(table: Table, key: string): KeyPart[] {
 /** The SQL expression that spells the key of a row called `row` (`NEW`, `OLD`, a table's alias) as `encodeKey` does. */
 export function keyExpression(side: Side, table: Table, row: string): string {
   const spell = side === "sqlite" ? sqlitePart : postgresPart;
-  return table.key.map((column) => spell(`${row}.${quote(column)}`, columnOf(table, column).kind)).join(" || ',' || ");
+  return table.key
+    .map((name) => columnOf(table, name))
+    .map((column) => spell(`${row}.${quotedOn(side, column)}`, column.kind))
+    .join(" || ',' || ");
 }
 
 function encodePart(value: ExactValue): string {

@@ -1,7 +1,9 @@
 import type { ExactRow, ExactValue, Statement } from "../engines/engine.js";
 import { decodeKey, keyExpression } from "./key.js";
+import { readable } from "./postgres-expression.js";
+import { typesByKind } from "./postgres-type.js";
 import type { Rows } from "./rows.js";
-import { type Column, columnOf, quote, type Table } from "./table.js";
+import { type Column, columnOf, quotedOn, type Table } from "./table.js";
 
 const keysInAPage = 5_000;
 
@@ -45,14 +47,14 @@ export const postgresRows: Rows = {
       keys.map((key) => decodeKey(table, key)),
     );
     await transaction.execute(
-      statement(`DELETE FROM ${quote(table.name)} AS t USING ${source} WHERE ${match}`, values),
+      statement(`DELETE FROM ${quotedOn("postgres", table)} AS t USING ${source} WHERE ${match}`, values),
     );
   },
 
   async *keys(transaction, table) {
     const key = keyExpression("postgres", table, "t");
     await transaction.script(
-      `DECLARE dualdb_keys NO SCROLL CURSOR FOR SELECT ${key} AS row_key FROM ${quote(table.name)} AS t`,
+      `DECLARE dualdb_keys NO SCROLL CURSOR FOR SELECT ${key} AS row_key FROM ${quotedOn("postgres", table)} AS t`,
     );
     for (;;) {
       const rows: ExactRow[] = await transaction.query(statement(`FETCH ${keysInAPage} FROM dualdb_keys`, []));
@@ -72,7 +74,9 @@ interface Wanted {
 function unnest(table: Table, columns: readonly string[], tuples: readonly (readonly ExactValue[])[]): Wanted {
   const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(", ");
   const names = columns.map((_, index) => `k${index}`).join(", ");
-  const pairs = columns.map((name, index) => `t.${quote(name)} = w.k${index}::${typeOf(columnOf(table, name))}`);
+  const pairs = columns
+    .map((name) => columnOf(table, name))
+    .map((column, index) => `t.${quotedOn("postgres", column)} = w.k${index}::${typeOf(column)}`);
   return {
     source: `unnest(${arrays}) AS w (${names})`,
     match: pairs.join(" AND "),
@@ -81,40 +85,29 @@ function unnest(table: Table, columns: readonly string[], tuples: readonly (read
 }
 
 function selectText(table: Table, columns: readonly Column[], { source, match }: Wanted): string {
-  const selected = columns.map(
-    (column, index) => `t.${quote(column.name)}${column.kind === "other" ? "::text" : ""} AS c${index}`,
-  );
+  const selected = columns.map((column, index) => `${readable(column, "t")} AS c${index}`);
   const key = `${keyExpression("postgres", table, "t")} AS row_key`;
-  return `SELECT ${[key, ...selected].join(", ")} FROM ${source} JOIN ${quote(table.name)} AS t ON ${match}`;
+  return `SELECT ${[key, ...selected].join(", ")} FROM ${source} JOIN ${quotedOn("postgres", table)} AS t ON ${match}`;
 }
 
 function upsertText(table: Table): string {
-  const names = table.columns.map(({ name }) => quote(name));
+  const names = table.columns.map((column) => quotedOn("postgres", column));
   const arrays = table.columns.map((_, index) => `$${index + 1}::text[]`).join(", ");
   const aliases = table.columns.map((_, index) => `c${index}`);
   const values = table.columns.map((column, index) => `c${index}::${typeOf(column)}`);
-  const others = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quote(name));
+  const others = table.columns
+    .filter(({ name }) => !table.key.includes(name))
+    .map((column) => quotedOn("postgres", column));
+  const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
   const change =
     others.length === 0 ? "NOTHING" : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")}`;
-  return `INSERT INTO ${quote(table.name)} (${names.join(", ")}) OVERRIDING SYSTEM VALUE
+  return `INSERT INTO ${quotedOn("postgres", table)} (${names.join(", ")}) OVERRIDING SYSTEM VALUE
     SELECT ${values.join(", ")} FROM unnest(${arrays}) AS r (${aliases.join(", ")})
-    ON CONFLICT (${table.key.map(quote).join(", ")}) DO ${change}`;
+    ON CONFLICT (${key.join(", ")}) DO ${change}`;
 }
 
-const typesByKind = {
-  text: "text",
-  integer: "integer",
-  bigint: "bigint",
-  real: "double precision",
-  boolean: "boolean",
-  json: "jsonb",
-  blob: "bytea",
-  numeric: "numeric",
-  other: "text",
-} as const;
-
 function typeOf(column: Column): string {
-  return column.type ?? typesByKind[column.kind];
+  return column.cast ?? column.type ?? typesByKind[column.kind];
 }
 
 function columnsOfRows(rows: readonly (readonly ExactValue[])[], width: number): (string | null)[][] {

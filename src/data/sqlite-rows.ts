@@ -143,14 +143,25 @@ async function tryPage(
 ): Promise<Cell[][] | null> {
   const key = spelling.key(`(${keyExpression("sqlite", table, "t")})`);
   const columns = table.columns.map(({ name }) => spelling.column(`t.${quote(name)}`));
-  const sql = `SELECT CAST(json_group_array(json_array(${[key, ...columns].join(", ")})) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
+  const row = jsonRow([key, ...columns]);
+  const sql = `SELECT CAST(json_group_array(${row.sql}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
   const result = await transaction.query(statement(sql, where.values));
   try {
-    return documentOf<Cell[]>(result);
+    return row.unfold(documentOf(result));
   } catch (error) {
     if (error instanceof TypeError) return null;
     throw error;
   }
+}
+
+/** SQLite takes no more arguments for one function. */
+const mostArguments = 127;
+
+/** A row as one JSON array; a wide one as an array of arrays, which `unfold` puts together again. */
+function jsonRow(cells: readonly string[]): { readonly sql: string; unfold(rows: unknown[]): Cell[][] } {
+  const parts = [...chunks(cells, mostArguments)].map((part) => `json_array(${part.join(", ")})`);
+  if (parts.length === 1) return { sql: parts.join(), unfold: (rows) => rows as Cell[][] };
+  return { sql: `json_array(${parts.join(", ")})`, unfold: (rows) => (rows as Cell[][][]).map((row) => row.flat()) };
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

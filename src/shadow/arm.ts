@@ -3,7 +3,7 @@ import sql, { raw } from "sql-template-tag";
 import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
 import { keyExpression } from "../data/key.js";
 import { rowsOf } from "../data/rows.js";
-import { quote, type Table } from "../data/table.js";
+import { nameOn, quotedOn, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Journal } from "./journal.js";
@@ -128,7 +128,7 @@ class Arming {
     for (const table of tables) {
       const key = keyExpression("postgres", table, "t");
       await this.#postgres.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
-        SELECT ${table.name}::text, ${raw(key)}, nextval('dualdb_version'), ${this.#clock()}::bigint FROM ${raw(quote(table.name))} AS t
+        SELECT ${table.name}::text, ${raw(key)}, nextval('dualdb_version'), ${this.#clock()}::bigint FROM ${raw(quotedOn("postgres", table))} AS t
         ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`);
       const others = await this.#sqlite.transaction({ mode: "read" }, (reader) => collect(rows.keys(reader, table)));
       await this.#journals.postgres.enter(this.#postgres, table.name, others, this.#clock());
@@ -162,7 +162,9 @@ async function postgresTriggerNames(transaction: Transaction): Promise<Set<strin
 
 function isArmed(schema: string, table: Table, sqlite: ReadonlySet<string>, postgres: ReadonlySet<string>): boolean {
   const here = sqliteTriggers(table).names.every((name) => sqlite.has(name));
-  return here && postgresTriggers(schema, table).names.every((name) => postgres.has(`${table.name}.${name}`));
+  return (
+    here && postgresTriggers(schema, table).names.every((name) => postgres.has(`${nameOn("postgres", table)}.${name}`))
+  );
 }
 
 /** The side whose rows count: half-way through a flip it is the one that has been left, and has yet to be carried over. */

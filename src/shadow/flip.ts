@@ -1,5 +1,5 @@
 import sql, { raw } from "sql-template-tag";
-import { quote } from "../data/table.js";
+import { quotedOn } from "../data/table.js";
 import type { Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { Journal, type Refusal } from "./journal.js";
@@ -179,7 +179,7 @@ export class Flip {
   #closePostgres(): Promise<null> {
     return this.#locked(async (states, transaction) => {
       if (states.postgres.primary !== "postgres") throw overtaken();
-      const tables = this.#pair.graph.tables.map(({ name }) => quote(name)).join(", ");
+      const tables = this.#pair.graph.tables.map((table) => quotedOn("postgres", table)).join(", ");
       await transaction.script("SET LOCAL lock_timeout = '1s'");
       await transaction.execute(sql`${raw(`LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE`)}`);
       await movePostgresState(transaction, "sqlite", "sqlite", this.#clock());

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { keyExpression } from "../data/key.js";
-import { quote, type Table } from "../data/table.js";
+import { literal, nameOn, quote, quotedOn, type Table } from "../data/table.js";
 
 /** SQL that makes every change of a table leave its key in the journal, and refuses writers where this side is not primary. */
 export interface TriggerSql {
@@ -22,8 +23,8 @@ export function sqliteTriggers(table: Table): TriggerSql {
 }
 
 export function postgresTriggers(schema: string, table: Table): TriggerSql {
-  const target = `${quote(schema)}.${quote(table.name)}`;
-  const journal = `${quote(schema)}.${quote(`dualdb_journal_${table.name}`)}`;
+  const target = `${quote(schema)}.${quotedOn("postgres", table)}`;
+  const journal = `${quote(schema)}.${quote(functionName(table))}`;
   const names = ["dualdb_insert", "dualdb_update", "dualdb_delete", "dualdb_truncate"];
   const attach = (name: string, when: string, rows: string) =>
     `CREATE TRIGGER ${name} ${when} ON ${target} ${rows} FOR EACH STATEMENT EXECUTE FUNCTION ${journal}()`;
@@ -123,13 +124,16 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     ${put(keysOf("old_rows", "o"))}
   ELSE
-    ${put(keysOf(`${quote(schema)}.${quote(table.name)}`, "t"))}
+    ${put(keysOf(`${quote(schema)}.${quotedOn("postgres", table)}`, "t"))}
   END IF;
   RETURN NULL;
 END
 $dualdb$`;
 }
 
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/** PostgreSQL cuts names after 63 bytes, which would make one function of two long names. */
+function functionName(table: Table): string {
+  const name = `dualdb_journal_${nameOn("postgres", table)}`;
+  if (Buffer.byteLength(name) <= 63) return name;
+  return `dualdb_journal_${createHash("sha256").update(name).digest("hex").slice(0, 40)}`;
 }
