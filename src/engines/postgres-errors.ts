@@ -13,6 +13,8 @@ interface ServerError extends Error {
   readonly table?: string | undefined;
   readonly column?: string | undefined;
   readonly constraint?: string | undefined;
+  /** What the server was doing; behind the place it quotes the data. */
+  readonly where?: string | undefined;
 }
 
 interface Finding {
@@ -81,7 +83,19 @@ function optionsOf(error: unknown, { table, column }: Finding): ErrorOptions {
   if (!isServerError(error))
     return codeOf(error) === "" ? options : { ...options, details: { driverCode: codeOf(error) } };
   const { code: sqlState, constraint } = error;
-  return { ...options, details: constraint === undefined ? { sqlState } : { sqlState, constraint } };
+  const { line, column: named } = copyPlace(error);
+  const details = {
+    sqlState,
+    ...(constraint === undefined ? {} : { constraint }),
+    ...(line === undefined ? {} : { line }),
+  };
+  return { ...options, column: column ?? named, details };
+}
+
+/** The line of a COPY's data that is at fault, from 1, and the column where the server names one. */
+function copyPlace({ where = "" }: ServerError): { readonly line?: number; readonly column?: string | undefined } {
+  const found = /^COPY .+?, line (\d+)(?:, column (.+?):)?/m.exec(where);
+  return found === null ? {} : { line: Number(found[1]), column: found[2] };
 }
 
 function fromDriver(error: unknown, target: string, phase: Phase): Finding {

@@ -1,6 +1,7 @@
 import type { PoolClient, QueryConfig, QueryResult } from "pg";
 import { DualDbError } from "../errors.js";
 import type { ExactRow, Statement, Transaction } from "./engine.js";
+import { type CopyChunks, receiveCopy, SourceFailure, sendCopy } from "./postgres-copy.js";
 import { isLost, type Phase, translate } from "./postgres-errors.js";
 import { bindValues, exactTypes, type TypeParsers } from "./postgres-types.js";
 
@@ -23,16 +24,49 @@ export function engineQuery({ text, values }: Statement, types: TypeParsers, tim
 
 /** The first round trip of a transaction; the limits hold on the server and end with the transaction. */
 export function beginText(mode: "read" | "write", timeoutMs: number): string {
-  const limit = Math.min(Math.ceil(timeoutMs), largestTimeout);
   const kind = mode === "read" ? "REPEATABLE READ READ ONLY" : "READ COMMITTED READ WRITE";
-  const settings = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
-  return [`BEGIN ISOLATION LEVEL ${kind}`, ...settings.map((name) => `SET LOCAL ${name} = ${limit}`)].join("; ");
+  return `BEGIN ISOLATION LEVEL ${kind}; ${limits(timeoutMs)}`;
+}
+
+function limits(timeoutMs: number): string {
+  const limit = limitOf(timeoutMs);
+  return settings({ statement_timeout: limit, lock_timeout: limit, idle_in_transaction_session_timeout: limit });
+}
+
+function limitOf(timeoutMs: number): number {
+  return Math.min(Math.ceil(timeoutMs), largestTimeout);
+}
+
+/** Until the end of the transaction. */
+function settings(values: Readonly<Record<string, number | string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `SET LOCAL ${name} = ${value}`)
+    .join("; ");
+}
+
+/** A database may be set to other ways of printing. */
+const exactOutput = { bytea_output: "hex", extra_float_digits: 1 };
+
+/** A transaction of PostgreSQL, which can move any number of rows in one statement. */
+export interface PostgresTransaction extends Transaction {
+  /**
+   * A `COPY … FROM STDIN` with its data; resolves to the number of rows. Where a row is refused, the error's details have the `line`
+   * it came in, from 1, if PostgreSQL says so. Where the source fails, its own error comes out; the transaction has failed either way.
+   * The transaction's time limit is for each piece of the data.
+   */
+  copyIn(text: string, source: CopyChunks): Promise<number>;
+  /**
+   * The data of a `COPY … TO STDOUT`: bytea in hexadecimal, floats with all their digits. To be read to its end: who leaves before
+   * has lost the connection. The transaction's time limit is for each piece of the data.
+   */
+  copyOut(text: string): AsyncGenerator<Uint8Array, void>;
 }
 
 /** One transaction on one connection: statements one after the other, and the first failure remembered. */
-export class Session implements Transaction {
+export class Session implements PostgresTransaction {
   readonly #client: PoolClient;
   readonly #target: string;
+  readonly #timeoutMs: number;
   readonly #limitMs: number;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: DualDbError | null = null;
@@ -42,6 +76,7 @@ export class Session implements Transaction {
   constructor(client: PoolClient, target: string, timeoutMs: number) {
     this.#client = client;
     this.#target = target;
+    this.#timeoutMs = timeoutMs;
     this.#limitMs = Math.min(timeoutMs + slackMs, largestTimeout);
   }
 
@@ -59,7 +94,7 @@ export class Session implements Transaction {
   }
 
   async script(text: string): Promise<void> {
-    await this.send({ text, query_timeout: this.#limitMs });
+    await this.send(this.#query(text));
   }
 
   run(statement: Statement, types: TypeParsers): Promise<QueryResult> {
@@ -68,17 +103,44 @@ export class Session implements Transaction {
 
   /** Sends a query when the ones before are done; of several in one text, the results are an array. */
   send(query: EngineQuery, phase: Phase = "transaction"): Promise<QueryResult> {
-    if (this.#state === "over") return Promise.reject(new DualDbError("QUERY_FAILED", "the transaction is over"));
+    if (this.#state === "over") return Promise.reject(over());
     const sent = this.#tail.then(() => this.#send(query, phase));
     this.#tail = sent.catch(() => {});
     return sent;
+  }
+
+  async copyIn(text: string, source: CopyChunks): Promise<number> {
+    const endTurn = await this.#turn();
+    try {
+      await this.#send(this.#query(settings({ statement_timeout: 0 })), "transaction");
+      const rows = await sendCopy(this.#client, text, source, this.#limitMs);
+      await this.#send(this.#query(settings({ statement_timeout: limitOf(this.#timeoutMs) })), "transaction");
+      return rows;
+    } catch (error) {
+      throw error instanceof SourceFailure ? error.cause : this.#note(error, "transaction");
+    } finally {
+      endTurn();
+    }
+  }
+
+  async *copyOut(text: string): AsyncGenerator<Uint8Array, void> {
+    const endTurn = await this.#turn();
+    try {
+      await this.#send(this.#query(settings({ statement_timeout: 0, ...exactOutput })), "transaction");
+      yield* receiveCopy(this.#client, text, this.#limitMs);
+      await this.#send(this.#query(settings({ statement_timeout: limitOf(this.#timeoutMs) })), "transaction");
+    } catch (error) {
+      throw this.#note(error, "transaction");
+    } finally {
+      endTurn();
+    }
   }
 
   /** Throws what made the server give up on the transaction; when the connection breaks off, OUTCOME_UNKNOWN in phase `write`. */
   async commit(phase: Phase): Promise<void> {
     await this.#tail;
     if (this.#lost && this.#failure !== null) throw this.#failure;
-    const { command } = await this.send({ text: "COMMIT", query_timeout: this.#limitMs }, phase);
+    const { command } = await this.send(this.#query("COMMIT"), phase);
     this.#state = "over";
     if (command !== "COMMIT") throw this.#failure ?? rolledBack();
   }
@@ -87,10 +149,26 @@ export class Session implements Transaction {
   async rollback(): Promise<void> {
     await this.#tail;
     if (this.#state === "over" || this.#lost) return;
-    await this.send({ text: "ROLLBACK", query_timeout: this.#limitMs }).catch(() => {
+    await this.send(this.#query("ROLLBACK")).catch(() => {
       this.#lost = true;
     });
     this.#state = "over";
+  }
+
+  /** Waits for everything before; what comes after waits until the result is called. */
+  async #turn(): Promise<() => void> {
+    if (this.#state === "over") throw over();
+    const before = this.#tail;
+    let endTurn = () => {};
+    this.#tail = new Promise<void>((resolve) => {
+      endTurn = resolve;
+    });
+    await before;
+    return endTurn;
+  }
+
+  #query(text: string): EngineQuery {
+    return { text, query_timeout: this.#limitMs };
   }
 
   async #send(query: EngineQuery, phase: Phase): Promise<QueryResult> {
@@ -98,12 +176,20 @@ export class Session implements Transaction {
     try {
       return await this.#client.query(query);
     } catch (error) {
-      const failure = translate(error, this.#target, phase);
-      this.#lost ||= isLost(error);
-      this.#failure ??= failure;
-      throw failure;
+      throw this.#note(error, phase);
     }
   }
+
+  #note(error: unknown, phase: Phase): DualDbError {
+    const failure = translate(error, this.#target, phase);
+    this.#lost ||= isLost(error);
+    this.#failure ??= failure;
+    return failure;
+  }
+}
+
+function over(): DualDbError {
+  return new DualDbError("QUERY_FAILED", "the transaction is over", { side: "postgres" });
 }
 
 function rolledBack(): DualDbError {

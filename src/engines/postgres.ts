@@ -9,14 +9,13 @@ import type {
   ReadOptions,
   Row,
   Statement,
-  Transaction,
   TransactionOptions,
   WriteOptions,
   WriteResult,
 } from "./engine.js";
 import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
-import { beginText, type EngineQuery, engineQuery, Session } from "./postgres-session.js";
+import { beginText, type EngineQuery, engineQuery, type PostgresTransaction, Session } from "./postgres-session.js";
 import { RecordTypes } from "./postgres-types.js";
 
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
@@ -28,6 +27,7 @@ const stateText = 'SELECT "primary" FROM dualdb_state';
 export interface PostgresEngine extends Engine {
   /** The schema in which unqualified names are created, for example `public`. Asked for once. */
   schema(): Promise<string>;
+  transaction<T>(options: TransactionOptions, work: (transaction: PostgresTransaction) => Promise<T>): Promise<T>;
 }
 
 /** PostgreSQL behind `pg`. Neither connects nor loads the driver before the first call. */
@@ -61,7 +61,7 @@ class PgEngine implements PostgresEngine {
     );
   }
 
-  transaction<T>(options: TransactionOptions, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  transaction<T>(options: TransactionOptions, work: (transaction: PostgresTransaction) => Promise<T>): Promise<T> {
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
     return this.#transaction(beginText(options.mode, timeoutMs), options.mode, timeoutMs, (session) => work(session));
   }
