@@ -1,0 +1,312 @@
+import { describe, expect, test } from "vitest";
+import { toPostgres, toSqlite } from "../../src/data/convert.js";
+import type { DiscoveredTable } from "../../src/data/discover.js";
+import { rowsOf } from "../../src/data/rows.js";
+import { postgresWith, sides, sqliteWith, tablesOf } from "./tables.js";
+
+const nasty = `
+  CREATE TABLE "select" ("order" INTEGER PRIMARY KEY, "a ""quoted"" name" TEXT NOT NULL DEFAULT 'it''s', "ünï çødé" TEXT UNIQUE, "x.y" REAL DEFAULT 1.5);
+  CREATE TABLE 'it''s' (id TEXT PRIMARY KEY, n INT CHECK (n > 0 /* ) */ AND n <> ')'), CONSTRAINT "check" CHECK(length(id) < (40)));
+  CREATE TABLE pairs (a TEXT, b INTEGER, note TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
+  CREATE TABLE strict_one (id INTEGER PRIMARY KEY AUTOINCREMENT, any_thing ANY, data BLOB) STRICT;
+  CREATE TABLE no_key (a, b TEXT);
+  CREATE TABLE by_unique (a TEXT NOT NULL UNIQUE, b TEXT UNIQUE);
+  CREATE TABLE computed (id INTEGER PRIMARY KEY, price REAL, tax REAL AS (price * 0.2) VIRTUAL, gross REAL GENERATED ALWAYS AS (price * 1.2) STORED, UNIQUE (gross));
+  CREATE TABLE caseless (name TEXT COLLATE NOCASE PRIMARY KEY, mail TEXT UNIQUE COLLATE RTRIM);
+  CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT UNIQUE);
+  CREATE TABLE children (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES PARENTS ON DELETE CASCADE ON UPDATE SET NULL,
+    code TEXT, b INT, a TEXT, ghost TEXT REFERENCES nowhere (id), FOREIGN KEY (code) REFERENCES parents (CODE), FOREIGN KEY (b, a) REFERENCES pairs DEFERRABLE INITIALLY DEFERRED);
+  CREATE INDEX children_parent ON children (parent_id DESC, code);
+  CREATE INDEX children_part ON children (code) WHERE code IS NOT NULL;
+  CREATE UNIQUE INDEX children_expression ON children (lower(code));
+  CREATE VIRTUAL TABLE words USING fts5 (word);
+  CREATE TABLE words_of_mine (id TEXT PRIMARY KEY);
+  CREATE VIRTUAL TABLE boxes USING rtree (id, a, b);
+  CREATE VIEW seen AS SELECT 1 AS one;
+  CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY);
+  CREATE TABLE _cf_KV (key TEXT PRIMARY KEY);
+  CREATE TABLE libsql_wasm_func_table (name TEXT PRIMARY KEY);
+  CREATE TABLE dualdb_something (id TEXT PRIMARY KEY);
+  INSERT INTO strict_one (any_thing) VALUES (1);
+  ANALYZE;`;
+
+describe("a SQLite file that nobody described", () => {
+  test("is known table by table, without those that are nobody's data", async () => {
+    const tables = await tablesOf(await sqliteWith(nasty));
+    expect(tables.map(({ name }) => name)).toEqual([
+      "by_unique",
+      "caseless",
+      "children",
+      "computed",
+      "it's",
+      "no_key",
+      "pairs",
+      "parents",
+      "select",
+      "strict_one",
+      "words_of_mine",
+    ]);
+    const table = (name: string) => tables.find((found) => found.name === name) as DiscoveredTable;
+    expect(table("select")).toMatchObject({
+      key: ["order"],
+      uniques: [["ünï çødé"]],
+      columns: [
+        { name: "order", identity: true, notNull: true, sqliteType: "INTEGER" },
+        { name: 'a "quoted" name', notNull: true, default: "'it''s'" },
+        { name: "ünï çødé" },
+        { name: "x.y", kind: "real", default: "1.5" },
+      ],
+    });
+    expect(table("it's").checks).toEqual(["n > 0 /* ) */ AND n <> ')'", "length(id) < (40)"]);
+    expect(table("it's").columns[0]).toMatchObject({ name: "id", identity: false, notNull: false });
+    expect(table("pairs")).toMatchObject({ key: ["b", "a"], options: ["WITHOUT ROWID"] });
+    expect(table("strict_one").options).toEqual(["STRICT", "AUTOINCREMENT"]);
+    expect(table("no_key")).toMatchObject({ key: [], keys: [], primaryKey: [] });
+    expect(table("by_unique")).toMatchObject({
+      primaryKey: [],
+      keys: [["a"]],
+      uniques: expect.arrayContaining([["a"], ["b"]]),
+    });
+    expect(table("computed")).toMatchObject({
+      columns: [{ name: "id" }, { name: "price" }],
+      generated: [
+        { name: "tax", type: "REAL" },
+        { name: "gross", type: "REAL" },
+      ],
+      uniques: [],
+    });
+    expect(table("caseless").columns.map(({ collation }) => collation)).toEqual(["NOCASE", "RTRIM"]);
+  });
+
+  test("is known with its foreign keys and indexes", async () => {
+    const tables = await tablesOf(await sqliteWith(nasty));
+    const children = tables.find(({ name }) => name === "children");
+    const nothing = { onDelete: "NO ACTION", onUpdate: "NO ACTION" };
+    expect(children?.foreignKeys).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          columns: ["parent_id"],
+          parent: "parents",
+          parentColumns: ["id"],
+          onDelete: "CASCADE",
+          onUpdate: "SET NULL",
+        }),
+        expect.objectContaining({ columns: ["code"], parent: "parents", parentColumns: ["code"], ...nothing }),
+        expect.objectContaining({ columns: ["b", "a"], parent: "pairs", parentColumns: ["b", "a"], ...nothing }),
+        expect.objectContaining({ columns: ["ghost"], parent: "nowhere", parentColumns: ["id"] }),
+      ]),
+    );
+    const index = (name: string) => children?.indexes.find((found) => found.name === name);
+    expect(index("children_parent")).toMatchObject({
+      unique: false,
+      constraint: false,
+      partial: false,
+      columns: [
+        { column: "parent_id", descending: true },
+        { column: "code", descending: false },
+      ],
+    });
+    expect(index("children_part")).toMatchObject({ partial: true, sql: expect.stringContaining("WHERE") });
+    expect(index("children_expression")).toMatchObject({ unique: true, columns: [{ column: null }] });
+    expect(children?.uniques).toEqual([]);
+  });
+
+  test("may have a thousand columns", async () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `c${index}`);
+    const { sqlite, postgres, pairing } = await sides(
+      `CREATE TABLE wide (id INTEGER PRIMARY KEY, ${names.map((name) => `${name} INTEGER`).join(", ")});
+       INSERT INTO wide VALUES (${[7, ...names.map((_, index) => index)].join(", ")}), (8, ${names.map(() => "NULL").join(", ")});`,
+      `CREATE TABLE wide (id bigint PRIMARY KEY, ${names.map((name) => `${name} smallint`).join(", ")})`,
+    );
+    const { tables } = await pairing();
+    const [table] = tables;
+    if (table === undefined) throw new Error("no table in common");
+    expect(table.columns).toHaveLength(1_001);
+    const rows = await sqlite.transaction({ mode: "read" }, (transaction) =>
+      rowsOf("sqlite").read(transaction, table, ["7", "8", "9"]),
+    );
+    expect(rows.map(({ key }) => key)).toEqual(["7", "8"]);
+    expect(rows[0]?.values.slice(997)).toEqual([996, 997, 998, 999]);
+    await postgres.transaction({ mode: "write" }, (transaction) =>
+      rowsOf("postgres").upsert(
+        transaction,
+        table,
+        rows.map((row) => toPostgres(table, row).values),
+      ),
+    );
+    const held = await postgres.transaction({ mode: "read" }, (transaction) =>
+      rowsOf("postgres").read(transaction, table, ["7", "8"]),
+    );
+    await sqlite.transaction({ mode: "write" }, async (transaction) => {
+      await rowsOf("sqlite").remove(transaction, table, ["7", "8"]);
+      await rowsOf("sqlite").upsert(
+        transaction,
+        table,
+        held.map((row) => toSqlite(table, row).values),
+      );
+    });
+    const again = await sqlite.transaction({ mode: "read" }, (transaction) =>
+      rowsOf("sqlite").read(transaction, table, ["7", "8"]),
+    );
+    expect(again).toEqual(rows);
+  });
+});
+
+describe("a PostgreSQL database that nobody described", () => {
+  test("is known with types, keys and what the database fills in", async () => {
+    const engine = await postgresWith(`
+      CREATE TYPE mood AS ENUM ('sad', 'ok');
+      CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> 'x');
+      CREATE DOMAIN shorter AS short;
+      CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      CREATE TABLE "Every" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, s serial, v varchar(20) NOT NULL DEFAULT 'x', n numeric(9,2), t timestamptz(3),
+        m mood, d shorter, a int[], j json, double_n int GENERATED ALWAYS AS (id * 2) STORED, c text COLLATE caseless UNIQUE,
+        UNIQUE (v) INCLUDE (n), EXCLUDE USING btree (n WITH =), CHECK (n > 0));
+      CREATE UNIQUE INDEX part ON "Every" (s) WHERE s > 5;
+      CREATE INDEX late ON "Every" USING hash (m);
+      CREATE TABLE deferrable_key (id int PRIMARY KEY DEFERRABLE, other int NOT NULL UNIQUE);
+      CREATE TABLE parts (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+      CREATE TABLE parts_2024 PARTITION OF parts FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+      CREATE TABLE child (id int PRIMARY KEY, p int, d date, FOREIGN KEY (p, d) REFERENCES parts (id, day) ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED);
+      CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.hidden (id int);`);
+    const tables = await tablesOf(engine);
+    expect(tables.map(({ name }) => name)).toEqual(["Every", "child", "deferrable_key", "parts"]);
+    const [every, child, deferrable, parts] = tables;
+    expect(every?.columns).toMatchObject([
+      { name: "id", type: "integer", identity: true, kind: "integer" },
+      { name: "s", identity: true },
+      {
+        name: "v",
+        type: "character varying(20)",
+        cast: "character varying",
+        notNull: true,
+        default: expect.stringContaining("'x'"),
+      },
+      { name: "n", type: "numeric(9,2)", cast: "numeric", kind: "numeric" },
+      { name: "t", type: "timestamp(3) with time zone", kind: "other" },
+      { name: "m", type: "mood", category: "enum" },
+      { name: "d", type: "shorter", base: "character varying(5)", kind: "text", category: "domain" },
+      { name: "a", type: "integer[]", kind: "other", category: "array" },
+      { name: "j", type: "json", kind: "json" },
+      { name: "c", collation: "caseless" },
+    ]);
+    expect(every).toMatchObject({
+      generated: [{ name: "double_n", type: "integer" }],
+      keys: [["id"], ["v"]],
+      checks: [expect.stringContaining("> ")],
+    });
+    expect(every?.uniques).toEqual(expect.arrayContaining([["v"], ["c"]]));
+    expect(every?.indexes).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: "part", unique: true, partial: true }),
+        expect.objectContaining({ name: "late", method: "hash", columns: [{ column: "m", descending: false }] }),
+      ]),
+    );
+    expect(child?.foreignKeys).toEqual([
+      {
+        columns: ["p", "d"],
+        parent: "parts",
+        parentColumns: ["id", "day"],
+        onDelete: "SET NULL",
+        onUpdate: "CASCADE",
+        deferred: true,
+      },
+    ]);
+    expect(deferrable).toMatchObject({ primaryKey: ["id"], keys: [["other"]] });
+    expect(parts).toMatchObject({ options: ["PARTITIONED"], key: ["id", "day"] });
+  });
+});
+
+describe("the tables of both sides", () => {
+  test("are brought together under SQLite's names", async () => {
+    const { pairing } = await sides(
+      `CREATE TABLE UserAccounts (userId INTEGER PRIMARY KEY, displayName TEXT NOT NULL, bornOn TEXT);
+       CREATE TABLE posts (id TEXT PRIMARY KEY, authorID INTEGER REFERENCES UserAccounts, slug TEXT UNIQUE);`,
+      `CREATE TABLE user_accounts (user_id bigint PRIMARY KEY, display_name text NOT NULL UNIQUE, born_on date);
+       CREATE TABLE "POSTS" (id text PRIMARY KEY, author_id bigint REFERENCES user_accounts ON DELETE CASCADE, slug varchar(9));`,
+    );
+    const { tables, unmirrored, missing, ambiguous } = await pairing();
+    expect({ unmirrored, missing, ambiguous }).toEqual({ unmirrored: [], missing: [], ambiguous: [] });
+    expect(tables).toMatchObject([
+      {
+        name: "UserAccounts",
+        postgresName: "user_accounts",
+        key: ["userId"],
+        uniques: [["displayName"]],
+        columns: [
+          { name: "userId", postgresName: "user_id", type: "bigint", sqliteType: "INTEGER" },
+          { name: "displayName", postgresName: "display_name", notNull: true, sqliteNotNull: true },
+          { name: "bornOn", postgresName: "born_on", type: "date", sqliteType: "TEXT" },
+        ],
+      },
+      {
+        name: "posts",
+        postgresName: "POSTS",
+        uniques: [["slug"]],
+        foreignKeys: [{ columns: ["authorID"], parent: "UserAccounts", parentColumns: ["userId"] }],
+      },
+    ]);
+    expect(tables[1]?.columns[0]).not.toHaveProperty("postgresName");
+  });
+
+  test("without a key that both keep are given separately, with the reason", async () => {
+    const { pairing } = await sides(
+      `CREATE TABLE none (a TEXT); CREATE TABLE by_unique (a TEXT NOT NULL UNIQUE, b TEXT);
+       CREATE TABLE caseless (name TEXT COLLATE NOCASE PRIMARY KEY); CREATE TABLE cite (name TEXT PRIMARY KEY);
+       CREATE TABLE other (a TEXT PRIMARY KEY, b TEXT NOT NULL UNIQUE); CREATE TABLE differs (a TEXT PRIMARY KEY, b TEXT);
+       CREATE TABLE times (at TEXT PRIMARY KEY); CREATE TABLE only_here (id TEXT PRIMARY KEY); CREATE TABLE floats (x REAL PRIMARY KEY);`,
+      `CREATE TABLE none (a text); CREATE TABLE by_unique (a text NOT NULL UNIQUE, b text); CREATE TABLE caseless (name text PRIMARY KEY);
+       CREATE COLLATION caseless_c (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+       CREATE TABLE cite (name text COLLATE caseless_c PRIMARY KEY); CREATE TABLE other (b text PRIMARY KEY, a text);
+       CREATE TABLE differs (a text, b text PRIMARY KEY); CREATE TABLE times (at timestamptz PRIMARY KEY); CREATE TABLE floats (x float8 PRIMARY KEY);
+       CREATE TABLE only_there (id int PRIMARY KEY);`,
+    );
+    const { tables, keyless, unmirrored, postgresOnly } = await pairing();
+    expect(tables.map(({ name, key }) => [name, key])).toEqual([
+      ["by_unique", ["a"]],
+      ["other", ["b"]],
+    ]);
+    expect(tables[1]?.uniques).toEqual([["a"]]);
+    expect(keyless.map(({ name, key }) => [name, key])).toEqual(
+      ["caseless", "cite", "differs", "floats", "none", "times"].map((name) => [name, []]),
+    );
+    expect(Object.fromEntries(unmirrored.map(({ table, reason }) => [table, reason]))).toEqual({
+      caseless: expect.stringContaining("NOCASE in SQLite"),
+      cite: expect.stringContaining("caseless_c in PostgreSQL"),
+      differs: "its primary key differs between the sides",
+      floats: expect.stringContaining("spelled differently"),
+      none: "it has no primary key in SQLite",
+      only_here: "PostgreSQL has no such table",
+      times: expect.stringContaining("spelled differently"),
+    });
+    expect(postgresOnly).toEqual(["only_there"]);
+  });
+
+  test("say what is missing, computed or ambiguous", async () => {
+    const { pairing } = await sides(
+      `CREATE TABLE t (id INTEGER PRIMARY KEY, here TEXT, double INTEGER AS (id * 2), "plain" INTEGER);
+       CREATE TABLE unclear (id INTEGER PRIMARY KEY, userId TEXT); CREATE TABLE NAMES (id INTEGER PRIMARY KEY);`,
+      `CREATE TABLE t (id bigint PRIMARY KEY, there text, double bigint, plain bigint GENERATED ALWAYS AS (id * 3) STORED);
+       CREATE TABLE unclear (id bigint PRIMARY KEY, user_id text, "USER_ID" text);
+       CREATE TABLE "Names" (id int PRIMARY KEY); CREATE TABLE names (id int PRIMARY KEY);`,
+    );
+    const { tables, missing, generated, ambiguous, unmirrored } = await pairing();
+    expect(tables.map(({ name, columns }) => [name, columns.map((column) => column.name)])).toEqual([["t", ["id"]]]);
+    expect(missing).toEqual([
+      { side: "postgres", table: "t", column: "here" },
+      { side: "sqlite", table: "t", column: "there" },
+    ]);
+    expect(generated).toEqual([
+      { side: "sqlite", table: "t", column: "double" },
+      { side: "postgres", table: "t", column: "plain" },
+    ]);
+    expect(ambiguous).toEqual([
+      { left: ["NAMES"], right: ["Names", "names"] },
+      { table: "unclear", left: ["userId"], right: ["user_id", "USER_ID"] },
+    ]);
+    expect(unmirrored.map(({ table, reason }) => [table, /names do not tell/.test(reason)])).toEqual([
+      ["NAMES", true],
+      ["unclear", true],
+    ]);
+  });
+});
