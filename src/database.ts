@@ -131,7 +131,7 @@ export class DualDatabase implements Database {
     if (opened === null || opened === undefined) return;
     const draining = opened.adapter.route.shadow === null ? null : drain(opened, patienceOf(opened)).catch(ignoreOurs);
     await Promise.race([draining, sleep(drainAtCloseMs, undefined, { ref: false })]);
-    const stopping = opened.relay?.stop();
+    const stopping = Promise.all([opened.relay?.stop(), opened.tally.stop()]);
     await Promise.race([stopping, sleep(lastBatchMs, undefined, { ref: false })]);
     // Breaks off what PostgreSQL does not answer, and with it the relay's last batch.
     await (await opened.postgresOpened())?.close();

@@ -18,6 +18,7 @@ import {
   readSqliteState,
   type SqliteState,
 } from "./shadow/state.js";
+import { counted, Tally } from "./shadow/tally.js";
 
 /** How the package is observed and disturbed in its own tests. */
 export interface Internals {
@@ -37,6 +38,8 @@ export interface Opened {
   readonly postgresOpened: () => Promise<Engine> | null;
   readonly partner: Partner | null;
   readonly relay: Relay | null;
+  /** What this process counts, and tells where there is a relay. */
+  readonly tally: Tally;
 }
 
 const engageWithinMs = 2_000;
@@ -58,12 +61,14 @@ class Opening {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #internals: Internals;
+  readonly #tally: Tally;
   #sqlite: Engine | null = null;
   #postgres: Promise<Engine> | null = null;
 
   constructor(config: Config, logger: Logger, internals: Internals) {
     this.#config = config;
-    this.#logger = logger;
+    this.#tally = new Tally(internals.clock, logger);
+    this.#logger = counted(logger, this.#tally);
     this.#internals = internals;
   }
 
@@ -213,6 +218,7 @@ class Opening {
       flipTimeoutMs,
     });
     relay?.start();
+    if (partner !== null && relay !== null) this.#startTally(partner, relay, adapter);
     return {
       config: this.#config,
       adapter,
@@ -222,7 +228,19 @@ class Opening {
       postgresOpened: () => this.#postgres,
       partner,
       relay,
+      tally: this.#tally,
     };
+  }
+
+  #startTally(partner: Partner, relay: Relay, adapter: RoutedAdapter): void {
+    this.#tally.start({
+      counts: () => {
+        const { mirrored, altered, wrapped, refused } = relay.status();
+        return { mirrored, altered, wrapped, refused, ...adapter.reads };
+      },
+      route: () => adapter.route.name,
+      postgres: async () => (relay.failing || (await partner.pairing()) === null ? null : this.#openPostgres()),
+    });
   }
 
   #openPostgres(): Promise<Engine> {

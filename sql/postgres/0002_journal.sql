@@ -37,3 +37,35 @@ CREATE TABLE IF NOT EXISTS dualdb_journal (
   PRIMARY KEY (table_name, row_key)
 );
 CREATE SEQUENCE IF NOT EXISTS dualdb_version;
+
+-- The routes that the application has taken, the present one last. What is counted, and what the gates judge, counts from there.
+CREATE TABLE IF NOT EXISTS dualdb_steps (
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  pair_id TEXT,
+  route TEXT NOT NULL,
+  began_at BIGINT NOT NULL
+);
+
+-- What the application's processes have counted since a step began; each adds to it every few seconds. Of an error that was logged,
+-- name is the event and code the error's.
+CREATE TABLE IF NOT EXISTS dualdb_counters (
+  step BIGINT NOT NULL REFERENCES dualdb_steps (id) ON DELETE CASCADE,
+  kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('count', 'error')),
+  name TEXT COLLATE "C" NOT NULL,
+  code TEXT COLLATE "C" NOT NULL DEFAULT '',
+  total BIGINT NOT NULL,
+  first_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL,
+  PRIMARY KEY (step, kind, name, code)
+);
+
+-- What commands have done and found: counts and names, never a value.
+CREATE TABLE IF NOT EXISTS dualdb_runs (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  pair_id TEXT,
+  command TEXT NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'differs', 'failed', 'interrupted')),
+  began_at BIGINT NOT NULL,
+  ended_at BIGINT NOT NULL,
+  facts JSONB NOT NULL
+);

@@ -10,7 +10,14 @@ import { sqliteTriggers } from "./triggers.js";
 
 const belongings: Record<Side, readonly string[]> = {
   sqlite: ["dualdb_journal", "dualdb_never", "dualdb_guard", "dualdb_conflicts"],
-  postgres: ["dualdb_journal", "dualdb_version", "dualdb_require_primary"],
+  postgres: [
+    "dualdb_journal",
+    "dualdb_version",
+    "dualdb_require_primary",
+    "dualdb_steps",
+    "dualdb_counters",
+    "dualdb_runs",
+  ],
 };
 
 const catalogues: Record<Side, string> = {

@@ -1,0 +1,64 @@
+import sql from "sql-template-tag";
+import { v7 } from "uuid";
+import type { Engine, ExactRow, Transaction } from "../engines/engine.js";
+import { DualDbError, errorFields } from "../errors.js";
+import { type Logger, silentLogger } from "../logger.js";
+
+/** `done`: and equal, where it compared. `differs`: something differs or was set aside. */
+export type Outcome = "done" | "differs" | "failed" | "interrupted";
+
+/** What a command has done on a pair. */
+export interface Run {
+  /** `verify`, `copy`, `repair`, `import`, `finalize` … */
+  readonly command: string;
+  readonly outcome: Outcome;
+  /** Unix times in milliseconds. */
+  readonly beganAt: number;
+  readonly endedAt: number;
+  /** Counts and names, never a row's value: part of the command's result. `tables` is null where it was about all of them. */
+  readonly facts: { readonly tables: readonly string[] | null } & Readonly<Record<string, unknown>>;
+}
+
+const timeoutMs = 5_000;
+
+/**
+ * Remembers a run in PostgreSQL, for `dualdb status` and its gates, where the databases are a pair; else it leaves no trace. The run has
+ * been done whatever becomes of this, so a failure is only logged. Resolves to whether it is remembered.
+ */
+export async function recordRun(postgres: Engine, run: Run, logger: Logger = silentLogger): Promise<boolean> {
+  try {
+    const [result] = await postgres.write([entry(run)], { timeoutMs });
+    return result?.changes === 1;
+  } catch (error) {
+    if (!(error instanceof DualDbError)) throw error;
+    const fields = { event: "run-not-recorded", command: run.command, ...errorFields(error) };
+    logger.warn(fields, "the run is done, but dualdb status will not know of it");
+    return false;
+  }
+}
+
+/** The last run of each command on this pair; none where PostgreSQL has no tables of ours. */
+export async function lastRuns(transaction: Transaction): Promise<Run[]> {
+  const rows = await transaction.query(
+    sql`SELECT DISTINCT ON (r.command) r.command, r.outcome, r.began_at, r.ended_at, r.facts FROM dualdb_runs AS r
+      JOIN dualdb_state AS s ON s.pair_id = r.pair_id ORDER BY r.command, r.ended_at DESC, r.id DESC`,
+  );
+  return rows.map(runOf);
+}
+
+/** Two databases that are no pair, or none any more but by name, have nothing to remember it by. */
+function entry({ command, outcome, beganAt, endedAt, facts }: Run) {
+  return sql`INSERT INTO dualdb_runs (id, pair_id, command, outcome, began_at, ended_at, facts)
+    SELECT ${v7()}, pair_id, ${command}, ${outcome}, ${beganAt}::bigint, ${endedAt}::bigint, ${JSON.stringify(facts)}::jsonb
+    FROM dualdb_state WHERE pair_id IS NOT NULL`;
+}
+
+function runOf(row: ExactRow): Run {
+  return {
+    command: String(row.command),
+    outcome: String(row.outcome) as Outcome,
+    beganAt: Number(row.began_at),
+    endedAt: Number(row.ended_at),
+    facts: JSON.parse(String(row.facts)) as Run["facts"],
+  };
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { openPostgres } from "../../src/engines/postgres.js";
+import { lastRuns, type Run, recordRun } from "../../src/migrate/runs.js";
+import { freshPostgres } from "../support/databases.js";
+import { speaker, TestPair } from "../support/pair.js";
+import { runAt } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
+import { Recorder } from "../support/recorder.js";
+
+const verify = (outcome: Run["outcome"], endedAt: number): Run => ({
+  command: "verify",
+  outcome,
+  beganAt: endedAt - 1,
+  endedAt,
+  facts: { tables: null, equal: outcome === "done" },
+});
+
+const runsOf = (pair: TestPair) => pair.postgres.transaction({ mode: "read" }, lastRuns);
+
+describe("runs", () => {
+  test("the last one of each command is remembered in an armed pair", async () => {
+    const pair = await TestPair.create();
+    await (await pair.open("--S")).close();
+    for (const run of [verify("differs", 10), verify("done", 20), { ...verify("done", 5), command: "copy" }])
+      expect(await recordRun(pair.postgres, run)).toBe(true);
+    expect(await runsOf(pair)).toEqual([{ ...verify("done", 5), command: "copy" }, verify("done", 20)]);
+  });
+
+  test("leave no trace where the databases are no pair, and are forgotten with the pair", async () => {
+    const pair = await TestPair.create();
+    expect(await recordRun(pair.postgres, verify("done", 20))).toBe(false);
+    await (await pair.open("--S")).close();
+    await recordRun(pair.postgres, verify("done", 20));
+    await runAt(pair.url, "UPDATE dualdb_state SET pair_id = 'another'");
+    expect(await runsOf(pair)).toEqual([]);
+  });
+
+  test("are no failure of the command where they cannot be remembered", async () => {
+    const logger = new Recorder();
+    const postgres = openPostgres({ config: configOf(await freshPostgres()), logger });
+    expect(await recordRun(postgres, verify("done", 20), logger)).toBe(false);
+    await postgres.close();
+    expect(logger.of("run-not-recorded")).toHaveLength(1);
+  });
+});
+
+describe("what a process counts", () => {
+  const counters = (pair: TestPair) =>
+    runAt(
+      pair.url,
+      "SELECT s.route, c.name, c.code, c.total::int FROM dualdb_counters c JOIN dualdb_steps s ON s.id = c.step ORDER BY s.id, c.name, c.code",
+    );
+
+  test("is in PostgreSQL when it has closed, by the step that it was on", async () => {
+    const pair = await TestPair.create();
+    for (const letters of ["--S", "--S", "-RS"]) {
+      const database = await pair.open(letters);
+      for (let index = 0; index < 3; index++)
+        await database.messageService.saveHumanMessage({ ...speaker, messageContent: `row ${index}` });
+      await database.drain();
+      if (letters === "-RS") await database.messageService.getMessageCount();
+      await database.close();
+    }
+    expect(await counters(pair)).toEqual([
+      { route: "shadow", name: "mirrored", code: "", total: 6 },
+      { route: "read", name: "fenced", code: "", total: 1 },
+      { route: "read", name: "mirrored", code: "", total: 3 },
+    ]);
+  });
+
+  test("includes the errors that it logged, by event and code", async () => {
+    const pair = await TestPair.create();
+    const database = await pair.open("--S");
+    await database.drain();
+    await runAt(pair.url, "ALTER TABLE messages ADD CONSTRAINT short CHECK (length(message_content) < 5)");
+    await database.messageService.saveHumanMessage({ ...speaker, messageContent: "too long" });
+    await database.drain({ timeoutMs: 2_000 });
+    await database.close();
+    expect(await counters(pair)).toContainEqual({
+      route: "shadow",
+      name: "refused",
+      code: "",
+      total: expect.any(Number),
+    });
+    const [error] = await runAt(
+      pair.url,
+      "SELECT name, first_at <= last_at AS ordered FROM dualdb_counters WHERE kind = 'error'",
+    );
+    expect(error).toEqual({ name: "refused", ordered: true });
+  });
+
+  test("holds up nobody while PostgreSQL lacks the tables for it", async () => {
+    const pair = await TestPair.create();
+    const logger = new Recorder();
+    const database = await pair.open("--S", { logger });
+    await runAt(pair.url, "DROP TABLE dualdb_counters");
+    await database.messageService.saveHumanMessage({ ...speaker, messageContent: "row" });
+    await database.close();
+    expect(logger.of("tally-waits")).toHaveLength(1);
+    expect(logger.lines.filter(({ level }) => level === "error")).toEqual([]);
+    await pair.expectEqual();
+  });
+});
