@@ -91,7 +91,7 @@ export async function sceneOf({ sqlite, postgres }: Databases, { tables }: ToolO
       pairTables(await discoverSqlite(left), await discoverPostgres(right)),
     ),
   );
-  const wanted = tables === undefined ? pairing : only(pairing, tables);
+  const wanted = onlyTables(pairing, tables);
   return { pairing: wanted, graph: new TableGraph(wanted.tables), states: await statesOf(sqlite, postgres) };
 }
 
@@ -116,7 +116,8 @@ async function orNone<T>(look: Promise<T>): Promise<T | null> {
   }
 }
 
-async function openEngine(
+/** Opens one database. Who opens closes. */
+export async function openEngine(
   side: Side,
   config: Config,
   { logger, createFile }: ToolOptions & OpenOptions,
@@ -141,7 +142,12 @@ function postgresUrl(url: string): string {
   throw new DualDbError("CONFIG_INVALID", "The PostgreSQL to use is not a postgres:// URL.");
 }
 
-function only(pairing: Pairing, names: readonly string[]): Pairing {
+/**
+ * The part of a pairing that is about these tables; all of it where none are named.
+ * @throws CONFIG_INVALID for a table that SQLite does not have.
+ */
+export function onlyTables(pairing: Pairing, names: readonly string[] | undefined): Pairing {
+  if (names === undefined) return pairing;
   const known = new Set([...pairing.tables.map(({ name }) => name), ...pairing.unmirrored.map(({ table }) => table)]);
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0)
@@ -151,10 +157,14 @@ function only(pairing: Pairing, names: readonly string[]): Pairing {
       { side: "sqlite", details: { tables: unknown } },
     );
   const wanted = new Set(names);
+  const isWanted = ({ table }: { readonly table: string }) => wanted.has(table);
   return {
     ...pairing,
     tables: pairing.tables.filter(({ name }) => wanted.has(name)),
-    unmirrored: pairing.unmirrored.filter(({ table }) => wanted.has(table)),
-    missing: pairing.missing.filter(({ table }) => wanted.has(table)),
+    keyless: pairing.keyless.filter(({ name }) => wanted.has(name)),
+    pairs: pairing.pairs.filter(({ table }) => wanted.has(table.name)),
+    unmirrored: pairing.unmirrored.filter(isWanted),
+    missing: pairing.missing.filter(isWanted),
+    generated: pairing.generated.filter(isWanted),
   };
 }
