@@ -30,6 +30,8 @@ export const codes = {
   MIGRATION_UNKNOWN: { exit: 1, http: 500, retry: false },
   MIGRATION_INVALID: { exit: 2, http: 500, retry: false },
   MIGRATION_LOCKED: { exit: 1, http: 503, retry: true },
+  FILE_UNUSABLE: { exit: 1, http: 500, retry: false },
+  EXPORT_INVALID: { exit: 1, http: 400, retry: false },
   INTERRUPTED: { exit: 130, http: 503, retry: true },
 } as const satisfies Record<string, CodeMeaning>;
 

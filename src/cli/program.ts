@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { codes, DualDbError } from "../errors.js";
+import { exportCommand } from "./export.js";
 import { migrateCommand } from "./migrate.js";
 import { type Terminal, write } from "./terminal.js";
+
+/** In the order of the help. */
+const commands = [migrateCommand, exportCommand];
 
 /**
  * The command line: parses the arguments, calls a command, resolves to the exit status. 0: done. 1: could not tell or could not do it.
@@ -10,11 +14,14 @@ import { type Terminal, write } from "./terminal.js";
  */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   let status = 0;
-  const program = newProgram(terminal).addCommand(
-    migrateCommand(terminal, (result) => {
-      status = result;
-    }),
-  );
+  const program = newProgram(terminal);
+  for (const make of commands) {
+    program.addCommand(
+      make(terminal, (result) => {
+        status = result;
+      }),
+    );
+  }
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.stdout.write(text),

@@ -1,0 +1,53 @@
+import { type Command, Option } from "commander";
+import type { Side } from "../engines/engine.js";
+import { type ExportReport, exportData } from "../migrate/export.js";
+import { type Terminal, write } from "./terminal.js";
+import { toolCommand } from "./tool.js";
+
+const jsonHelp = `
+The JSON document: { ok, directory, exportedAt, source: { side, name }, tables: [{ table, file, rows, bytes, sha256 }],
+error?: { code, message, side, details } }.`;
+
+/** `dualdb export`; `finish` takes the exit status. */
+export function exportCommand(terminal: Terminal, finish: (status: number) => void): Command {
+  return toolCommand(
+    {
+      name: "export",
+      description: "write every row of one database into files, as of one moment",
+      jsonHelp,
+      configure: (command) =>
+        command
+          .addOption(
+            new Option("--from <side>", "the database to read (default: the primary of a pair, else sqlite)").choices([
+              "sqlite",
+              "postgres",
+            ]),
+          )
+          .option("--dir <folder>", "where to (default: migration-data)"),
+      run: (options, { from, dir }) =>
+        exportData({
+          ...options,
+          ...(from === undefined ? {} : { from: from as Side }),
+          ...(dir === undefined ? {} : { directory: String(dir) }),
+        }),
+      print,
+      status: () => 0,
+    },
+    terminal,
+    finish,
+  );
+}
+
+function print({ directory, source, tables }: ExportReport, terminal: Terminal, quiet: boolean): void {
+  if (quiet) return;
+  write(terminal.stdout, terminal, "bold", `${source.side}  ${source.name}`);
+  const width = Math.max(0, ...tables.map(({ table }) => table.length));
+  for (const { table, rows } of tables)
+    write(
+      terminal.stdout,
+      terminal,
+      "green",
+      `  ${table.padEnd(width)}  ${rows.toLocaleString("en").padStart(11)} rows`,
+    );
+  write(terminal.stdout, terminal, null, `exported to ${directory}`);
+}

@@ -1,0 +1,102 @@
+import { execFile } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { run } from "../../src/cli/program.js";
+import { freshDirectory, freshSqlite } from "../support/databases.js";
+import { openAt, script } from "../support/libsql.js";
+import { unprivileged } from "../support/postgres-binaries.js";
+
+async function dualdb(args: readonly string[], env: NodeJS.ProcessEnv = {}, signal = new AbortController().signal) {
+  const written = { out: "", err: "" };
+  const stream = (name: "out" | "err") => ({
+    write(text: string) {
+      written[name] += text;
+    },
+  });
+  const terminal = { env, stdout: stream("out"), stderr: stream("err"), interruption: () => signal };
+  return { status: await run(["export", ...args], terminal), ...written };
+}
+
+async function notes(rows = 3): Promise<string> {
+  const file = freshSqlite();
+  const engine = await openAt(file);
+  await script(
+    engine,
+    `CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT); CREATE TABLE none (id TEXT PRIMARY KEY);
+     WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+     INSERT INTO notes SELECT i, printf('%.200c', 'x') FROM n`,
+  );
+  await engine.close();
+  return file;
+}
+
+describe("dualdb export", () => {
+  test("says what it wrote", async () => {
+    const file = await notes(1_234);
+    const directory = join(freshDirectory(), "out");
+    const { status, out, err } = await dualdb(["--sqlite", file, "--dir", directory]);
+    expect(out).toBe(
+      `sqlite  ${file}\n  none             0 rows\n  notes        1,234 rows\nexported to ${directory}\n`,
+    );
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    const json = await dualdb(["--sqlite", file, "--dir", directory, "--json", "--tables", "notes"]);
+    expect(JSON.parse(json.out)).toMatchObject({ ok: true, directory, tables: [{ table: "notes", rows: 1_234 }] });
+    expect((await dualdb(["--sqlite", file, "--dir", directory, "--quiet"])).out).toBe("");
+  });
+
+  test("ends with the status that fits", async () => {
+    const file = await notes();
+    const directory = join(freshDirectory(), "out");
+    const at = (...args: string[]) => dualdb(["--dir", directory, ...args]);
+    expect((await at("--sqlite", `${file}.no`)).status).toBe(1);
+    expect(existsSync(`${file}.no`)).toBe(false);
+    const text = join(freshDirectory(), "text.db");
+    writeFileSync(text, "not a database, but long enough to be looked at as one ".repeat(20));
+    expect((await at("--sqlite", text)).status).toBe(1);
+    expect((await at("--sqlite", freshDirectory())).status).toBe(1);
+    expect((await at("--sqlite", file, "--tables", "nots")).status).toBe(2);
+    expect((await at("--sqlite", file, "--from", "mysql")).status).toBe(2);
+    expect((await at("--sqlite", file, "--from", "postgres")).status).toBe(2);
+    const down = await at("--pg", "postgres://me:secret@127.0.0.1:1/none", "--from", "postgres");
+    expect(down.status).toBe(1);
+    expect(down.err).not.toContain("secret");
+    expect((await dualdb(["--sqlite", file, "--dir", directory], {}, AbortSignal.abort())).status).toBe(130);
+    expect(existsSync(directory) ? readdirSync(directory) : []).toEqual([]);
+  });
+
+  test("on a disk that fills up leaves nothing behind", async () => {
+    const file = await notes(2_000);
+    const directory = join(freshDirectory(), "out");
+    const failed = await limited(file, directory, "ulimit -f 128");
+    expect(failed.err).toContain("FILE_UNUSABLE");
+    expect(failed.status).toBe(1);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("into a folder that is not its own says so", async () => {
+    const file = await notes();
+    const parent = freshDirectory();
+    const directory = join(parent, "locked");
+    mkdirSync(directory);
+    chmodSync(directory, 0o555);
+    // Else that user would not get as far as the folder.
+    for (const path of [parent, dirname(parent), dirname(file)]) chmodSync(path, 0o777);
+    chmodSync(file, 0o666);
+    const { status, err } = await limited(file, join(directory, "out"), ":", unprivileged);
+    expect(err).toContain(`${join(directory, "out")} cannot be used (EACCES)`);
+    expect(status).toBe(1);
+  });
+});
+
+/** The command in a process of its own, in a shell that has set a limit. */
+async function limited(file: string, directory: string, limit: string, identity: { uid?: number; gid?: number } = {}) {
+  const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
+  const command = `${limit}; exec "${process.execPath}" --import tsx "${main}" export --sqlite "${file}" --dir "${directory}"`;
+  const child = promisify(execFile)("/bin/sh", ["-c", command], { ...identity, env: { PATH: process.env.PATH ?? "" } });
+  return child.then(
+    ({ stderr }) => ({ status: 0, err: stderr }),
+    (error: { code: number; stderr: string }) => ({ status: error.code, err: error.stderr }),
+  );
+}
