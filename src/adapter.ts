@@ -105,7 +105,7 @@ export class RoutedAdapter implements Adapter {
         { asPrimary: true },
       );
       this.#timers[side].write.since(began);
-      this.#parts.relay?.nudge();
+      if (this.route.shadow !== null) this.#parts.relay?.nudge();
       return results;
     });
   }
