@@ -7,6 +7,11 @@ export interface Statement {
   readonly sql: string;
   readonly text: string;
   readonly values: readonly unknown[];
+  /**
+   * For a SELECT: `text` with `primaryCondition` among the conditions of its WHERE clause, for reads as primary. Without it the engine
+   * puts the condition around the SELECT, which costs the server more.
+   */
+  readonly textAsPrimary?: string;
 }
 
 /** What a caller of the package gets: SQLite's shape on both sides, integers as numbers, JSON as text, booleans as 0 and 1. */

@@ -1,8 +1,10 @@
+import type { Kind } from "../data/table.js";
 import { unwrapText } from "../data/wrapper.js";
 import { DualDbError } from "../errors.js";
 import type { Row } from "./engine.js";
 
-type Parse = (text: string) => unknown;
+/** Makes a value of the text that PostgreSQL prints for it. */
+export type Parse = (text: string) => unknown;
 
 /** What `pg` takes as `types` of one query. */
 export interface TypeParsers {
@@ -46,7 +48,7 @@ const unsafeInteger = Symbol("integer beyond 2^53");
 export class RecordTypes implements TypeParsers {
   #unsafeIntegers = 0;
   readonly #byOid: Partial<Record<number, Parse>> = {
-    [oids.boolean]: (text) => (text === "t" ? 1 : 0),
+    [oids.boolean]: parseFlag,
     [oids.bytea]: parseBytes,
     [oids.bigint]: (text) => this.#parseInteger(text),
     [oids.smallint]: Number,
@@ -59,8 +61,22 @@ export class RecordTypes implements TypeParsers {
     [oids.numeric]: parseNumeric,
   };
 
+  /** The same for the kinds that have one type only. */
+  readonly #byKind: Partial<Record<Kind, Parse>> = {
+    text: asText,
+    json: unwrapText,
+    integer: Number,
+    bigint: (text) => this.#parseInteger(text),
+    real: Number,
+    boolean: parseFlag,
+  };
+
   getTypeParser(oid: number): Parse {
     return this.#byOid[oid] ?? asText;
+  }
+
+  parserOf(kind: Kind): Parse | undefined {
+    return this.#byKind[kind];
   }
 
   /** A number that changes whenever an integer was too large. */
@@ -126,6 +142,10 @@ function unbindable(position: number, kind: string): DualDbError {
 function tooLarge(column: string): DualDbError {
   const message = `column ${column} holds an integer beyond 2^53 - 1, which a number cannot hold: select it as text`;
   return new DualDbError("VALUE_REFUSED", message, { side: "postgres", column });
+}
+
+function parseFlag(text: string): number {
+  return text === "t" ? 1 : 0;
 }
 
 /** A number where it says the same as the text: 15 digits survive the way into a double and back. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { QueryResult } from "pg";
 import type { PostgresConfig } from "../config.js";
+import type { Column } from "../data/table.js";
 import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type {
@@ -15,6 +16,8 @@ import type {
 } from "./engine.js";
 import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
+import { onlyAsPrimary } from "./postgres-primary.js";
+import { type KnownSelect, parametersOf, type Shape, selectRows, shapeOf } from "./postgres-select.js";
 import { beginText, type EngineQuery, engineQuery, type PostgresTransaction, Session } from "./postgres-session.js";
 import { RecordTypes } from "./postgres-types.js";
 
@@ -40,6 +43,7 @@ class PgEngine implements PostgresEngine {
   readonly #connections: Connections;
   readonly #timeoutMs: number;
   readonly #types = new RecordTypes();
+  readonly #shapes = new WeakMap<readonly Column[], Shape | null>();
   #schema: Promise<string> | null = null;
 
   constructor(config: PostgresConfig, logger: Logger) {
@@ -48,9 +52,9 @@ class PgEngine implements PostgresEngine {
   }
 
   async read(statement: Statement, options: ReadOptions = {}): Promise<Row[]> {
-    const { asPrimary = false, timeoutMs = this.#timeoutMs } = options;
-    const checked = asPrimary ? { ...statement, text: refusingUnlessPrimary(statement.text) } : statement;
-    return (await this.#send(engineQuery(checked, this.#types, timeoutMs), "read")).rows;
+    const { asPrimary = false, columns, timeoutMs = this.#timeoutMs } = options;
+    const query = engineQuery(asPrimary ? onlyAsPrimary(statement) : statement, this.#types, timeoutMs);
+    return (await this.#send(columns === undefined ? query : this.#known(query, columns), "read")).rows;
   }
 
   async write(statements: readonly Statement[], options: WriteOptions = {}): Promise<WriteResult[]> {
@@ -140,7 +144,7 @@ class PgEngine implements PostgresEngine {
   }
 
   /** A statement by itself; on another connection when the first turned out to be dead and that did no harm. */
-  async #send(query: EngineQuery, phase: "read" | "write"): Promise<QueryResult<Row>> {
+  async #send(query: EngineQuery | KnownSelect, phase: "read" | "write"): Promise<Answer> {
     const deadline = performance.now() + query.query_timeout;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -154,17 +158,17 @@ class PgEngine implements PostgresEngine {
   }
 
   /** The wait for a connection, and the attempts before, count against the limit. */
-  #readOnce(query: EngineQuery, deadline: number): Promise<QueryResult<Row>> {
+  #readOnce(query: EngineQuery | KnownSelect, deadline: number): Promise<Answer> {
     const left = Math.max(1, deadline - performance.now());
     return this.#sendOnce({ ...query, query_timeout: left }, { waitMs: left });
   }
 
-  async #sendOnce(query: EngineQuery, options: AcquireOptions): Promise<QueryResult<Row>> {
+  async #sendOnce(query: EngineQuery | KnownSelect, options: AcquireOptions): Promise<Answer> {
     const client = await this.#connections.acquire(options);
     const { mark } = this.#types;
-    let result: QueryResult<Row>;
+    let result: Answer;
     try {
-      result = await client.query<Row>(query);
+      result = await ("shape" in query ? selectRows(client, query) : client.query<Row>(query));
     } catch (error) {
       this.#connections.release(client, isLost(error));
       throw error;
@@ -172,6 +176,22 @@ class PgEngine implements PostgresEngine {
     this.#connections.release(client, false);
     this.#types.checkRows(result.rows, mark);
     return result;
+  }
+
+  /** The query without its description, where it is certain how to read the rows without one. */
+  #known(query: EngineQuery, columns: readonly Column[]): EngineQuery | KnownSelect {
+    const shape = this.#shapeOf(columns);
+    const values = shape === null ? null : parametersOf(query.values ?? []);
+    if (shape === null || values === null) return query;
+    return { text: query.text, values, shape, query_timeout: query.query_timeout };
+  }
+
+  #shapeOf(columns: readonly Column[]): Shape | null {
+    const known = this.#shapes.get(columns);
+    if (known !== undefined) return known;
+    const shape = shapeOf(columns, this.#types);
+    this.#shapes.set(columns, shape);
+    return shape;
   }
 
   async #transaction<T>(
@@ -222,6 +242,8 @@ class PgEngine implements PostgresEngine {
   }
 }
 
+type Answer = Pick<QueryResult<Row>, "rows" | "rowCount">;
+
 interface Begun {
   readonly session: Session;
   /** One result for each statement of the text. */
@@ -233,14 +255,6 @@ function causeOf(error: unknown): unknown {
   return error instanceof DualDbError ? error.cause : error;
 }
 
-function writeResult({ rows, rowCount }: QueryResult<Row>): WriteResult {
+function writeResult({ rows, rowCount }: Answer): WriteResult {
   return { rows, changes: rowCount ?? 0 };
-}
-
-/**
- * The same rows in the same order, or NOT_PRIMARY. The condition names no column, so the server settles it once, before the first row,
- * and there is no second round trip.
- */
-function refusingUnlessPrimary(text: string): string {
-  return `SELECT * FROM (${text.replace(/[;\s]+$/, "")}\n) AS dualdb_read WHERE dualdb_require_primary()`;
 }

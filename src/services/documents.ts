@@ -10,6 +10,7 @@ import {
   countFrom,
   prepared,
   preparedInsert,
+  preparedLookup,
   preparedUpsert,
   recordOf,
   selectFrom,
@@ -120,7 +121,7 @@ const upsertCollaborator = preparedUpsert(
 const selectDocuments = selectFrom(documents);
 const selectCount = countFrom(documents);
 const lastUpdatedFirst = raw(" ORDER BY updated_at DESC NULLS LAST, id DESC");
-const documentById = prepared(sql`${selectDocuments} WHERE id = ${null}`);
+const documentById = preparedLookup(documents, "id");
 const setContent = prepared(sql`UPDATE documents SET content = ${null}, updated_at = ${null} WHERE id = ${null}`);
 const setTitle = prepared(sql`UPDATE documents SET title = ${null}, updated_at = ${null} WHERE id = ${null}`);
 const deleteById = prepared(sql`DELETE FROM documents WHERE id = ${null}`);
@@ -149,7 +150,7 @@ async function createDocument(source: Source, input: NewDocument): Promise<Docum
 
 async function getDocument({ adapter }: Source, input: string): Promise<DocumentRecord | null> {
   const id = checkedText("getDocument", "id", input, documents);
-  return readById(adapter, documents, documentById([id]), id);
+  return readById(adapter, documents, documentById(id), id);
 }
 
 async function updateContent({ adapter, seconds }: Source, documentId: string, input: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import type { Source } from "./parts.js";
 import { type MessageRecord, messages } from "./records.js";
 import { readById, readCount, readRecords } from "./rows.js";
 import { searchCondition, searchWords } from "./search.js";
-import { condition, countFrom, prepared, selectFrom, where } from "./statements.js";
+import { condition, countFrom, preparedLookup, selectFrom, where } from "./statements.js";
 
 /** `queryMessages` */
 export async function findMessages({ adapter }: Source, input: MessageFilter = {}): Promise<MessageRecord[]> {
@@ -24,7 +24,7 @@ export async function findMessages({ adapter }: Source, input: MessageFilter = {
 /** `getMessageById` */
 export async function findMessage({ adapter }: Source, input: string): Promise<MessageRecord | null> {
   const id = checkedText("getMessageById", "id", input, messages);
-  return readById(adapter, messages, messageById([id]), id);
+  return readById(adapter, messages, messageById(id), id);
 }
 
 /** `getMessageCount` */
@@ -61,7 +61,7 @@ const checkFilter = checked(
 const selectMessages = selectFrom(messages);
 const selectCount = countFrom(messages);
 const newestFirst = raw(" ORDER BY timestamp DESC, id DESC");
-const messageById = prepared(sql`${selectMessages} WHERE id = ${null}`);
+const messageById = preparedLookup(messages, "id");
 
 function conditionsOf(filter: ReturnType<typeof checkFilter>): (Sql | null)[] {
   return [

@@ -12,7 +12,15 @@ import {
   userProfiles,
 } from "./records.js";
 import { changed, readRecords } from "./rows.js";
-import { assembled, prepared, preparedInsert, preparedUpsert, recordOf, selectFrom } from "./statements.js";
+import {
+  assembled,
+  prepared,
+  preparedInsert,
+  preparedLookup,
+  preparedUpsert,
+  recordOf,
+  selectFrom,
+} from "./statements.js";
 import type { JsonInput, NumberInput } from "./values.js";
 
 /** What the bot makes of its users. Every wrong input is VALIDATION_FAILED, before any SQL. */
@@ -98,7 +106,7 @@ const upsertProfile = preparedUpsert(
   sql`ON CONFLICT (user_id) DO UPDATE SET username = excluded.username`,
 );
 const selectProfiles = selectFrom(userProfiles);
-const profileOfUser = prepared(sql`${selectProfiles} WHERE user_id = ${null}`);
+const profileOfUser = preparedLookup(userProfiles, "user_id");
 /** A count that is as high as the column goes stays there. */
 const countMessage = prepared(sql`UPDATE user_profiles SET last_interaction_at = ${null}, updated_at = ${null},
   message_count = CASE WHEN message_count >= 2147483647 THEN message_count ELSE COALESCE(message_count, 0) + 1 END
@@ -118,7 +126,7 @@ const lastSeen = prepared(sql`${selectProfiles} ORDER BY last_interaction_at DES
 
 async function getUserProfile({ adapter }: Source, user: string): Promise<UserProfileRecord | null> {
   const userId = checkedText("getUserProfile", "userId", user, userProfiles);
-  const [profile] = await readRecords<UserProfileRecord>(adapter, userProfiles, profileOfUser([userId]));
+  const [profile] = await readRecords<UserProfileRecord>(adapter, userProfiles, profileOfUser(userId));
   return profile ?? null;
 }
 

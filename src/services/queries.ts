@@ -5,7 +5,7 @@ import { checked, checkedText, limit, offset, optionalJson, optionalNumber, opti
 import { type ServiceParts, type Source, sourceOf } from "./parts.js";
 import { type QueryRecord, queries } from "./records.js";
 import { readById, readCount, readRecords } from "./rows.js";
-import { condition, countFrom, plainText, prepared, preparedInsert, selectFrom, where } from "./statements.js";
+import { condition, countFrom, plainText, preparedInsert, preparedLookup, selectFrom, where } from "./statements.js";
 import type { JsonInput, NumberInput } from "./values.js";
 
 /** A question that a user put to the bot, and what came of it. */
@@ -105,7 +105,7 @@ const insertQuery = preparedInsert(
 const selectQueries = selectFrom(queries);
 const selectCount = countFrom(queries);
 const newestFirst = raw(" ORDER BY timestamp DESC, id DESC");
-const queryById = prepared(sql`${selectQueries} WHERE id = ${null}`);
+const queryById = preparedLookup(queries, "id");
 
 async function saveQuery(source: Source, parts: QueryParts, input: SavedQuery): Promise<string> {
   const query = checkQuery(input);
@@ -149,7 +149,7 @@ async function getRecentQueries({ adapter }: Source, input: QueryFilter = {}): P
 
 async function getQueryById({ adapter }: Source, input: string): Promise<QueryRecord | null> {
   const id = checkedText("getQueryById", "id", input, queries);
-  return readById(adapter, queries, queryById([id]), id);
+  return readById(adapter, queries, queryById(id), id);
 }
 
 async function getQueryCount({ adapter }: Source, input: Pick<QueryFilter, "userId"> = {}): Promise<number> {

@@ -3,6 +3,7 @@ import type { PerSide } from "../adapter.js";
 import { type Column, quote, type Table } from "../data/table.js";
 import { wrapText } from "../data/wrapper.js";
 import type { Row, Side, Statement, Value } from "../engines/engine.js";
+import { primaryCondition } from "../engines/postgres-primary.js";
 
 /** Text for a JSON column that JSONB cannot hold: SQLite holds it as it is, PostgreSQL in the wrapper. */
 export class WrappedText {
@@ -29,6 +30,14 @@ export const countColumns: readonly Column[] = [{ name: "count", kind: "bigint",
 export function prepared(statement: Sql): (values: readonly Bound[]) => PerSide {
   const { sql: forSqlite, text } = statement;
   return (values) => bind({ sql: forSqlite, text, values }, values);
+}
+
+/** `SELECT every column FROM the table WHERE column = value`, put together once, with the text that PostgreSQL answers fastest. */
+export function preparedLookup(table: Table, column: string): (value: string) => Statement {
+  const lookup = (further: string) => sql`${selectFrom(table)} WHERE ${raw(quote(column))} = ${null}${raw(further)}`;
+  const { sql: forSqlite, text } = lookup("");
+  const { text: textAsPrimary } = lookup(` AND ${primaryCondition}`);
+  return (value) => ({ sql: forSqlite, text, textAsPrimary, values: [value] });
 }
 
 /** A statement that was put together for this call. */
