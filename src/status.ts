@@ -3,28 +3,18 @@ import sql, { raw } from "sql-template-tag";
 import type { ReadCounts } from "./adapter.js";
 import { discoverSqlite } from "./data/discover.js";
 import { quote } from "./data/table.js";
-import type { Engine, EngineStatistics, Side, Transaction } from "./engines/engine.js";
-import { DualDbError, errorFields } from "./errors.js";
+import type { EngineStatistics, Side, Transaction } from "./engines/engine.js";
+import { DualDbError } from "./errors.js";
 import type { Latency } from "./metrics.js";
 import type { Opened } from "./open.js";
 import { type Flags, type RouteName, routeOf } from "./route.js";
-import { type Entry, Journal, type JournalSummary } from "./shadow/journal.js";
+import { Journal, type JournalSummary } from "./shadow/journal.js";
 import type { Conflict } from "./shadow/recovery.js";
 import type { RelayStatus } from "./shadow/relay.js";
+import { conflictsOf, type SideStatus, sideStatus, within } from "./shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "./shadow/state.js";
 
-/** What one side says of itself, or why it says nothing. */
-export type SideStatus<State> =
-  | {
-      readonly reachable: true;
-      readonly state: Omit<State, "cas">;
-      readonly journal: JournalSummary;
-      readonly refused: readonly Refused[];
-    }
-  | { readonly reachable: false; readonly error: { readonly code: string; readonly message: string } };
-
-/** A row that the other side has refused. */
-export type Refused = Pick<Entry, "table" | "key" | "attempts" | "lastError">;
+export type { Refused, SideStatus } from "./shadow/side-status.js";
 
 export interface Status {
   readonly flags: Flags;
@@ -59,8 +49,7 @@ export interface DrainResult {
 }
 
 const timeoutMs = 2_000;
-const shownRefusals = 20;
-const shownConflicts = 1_000;
+const nothing: JournalSummary = { entries: 0, quarantined: 0, oldest: null };
 const drainStepMs = 50;
 
 export async function statusOf(opened: Opened): Promise<Status> {
@@ -100,8 +89,9 @@ export async function drain(opened: Opened, withinMs: number): Promise<DrainResu
 
 async function owed(opened: Opened): Promise<JournalSummary> {
   const engine = opened.primary.side === "sqlite" ? opened.sqlite : await opened.postgres();
-  if (engine === null) return { entries: 0, quarantined: 0, oldest: null };
+  if (engine === null) return nothing;
   const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => {
+    if (engine.side === "postgres" && (await readPostgresState(transaction)).finalized) return nothing;
     const summary = await new Journal(engine.side).summary(transaction);
     if (engine.side === "postgres" || opened.partner === null || opened.adapter.route.shadow === null) return summary;
     return (await readSqliteState(transaction)).pairId === null
@@ -121,50 +111,6 @@ async function countRows(transaction: Transaction): Promise<number> {
   return count;
 }
 
-async function sideStatus<State extends SqliteState | PostgresState>(
-  engine: Engine,
-  readState: (transaction: Parameters<typeof readSqliteState>[0]) => Promise<State>,
-): Promise<SideStatus<State>> {
-  const journal = new Journal(engine.side);
-  try {
-    const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => ({
-      reachable: true as const,
-      state: withoutCas(await readState(transaction)),
-      journal: await journal.summary(transaction),
-      refused: (await journal.refused(transaction, shownRefusals)).map(({ table, key, attempts, lastError }) => ({
-        table,
-        key,
-        attempts,
-        lastError,
-      })),
-    }));
-    return await within(look, engine.side);
-  } catch (error) {
-    const { code, message } = errorFields(error);
-    return { reachable: false, error: { code: String(code), message: String(message) } };
-  }
-}
-
-/** A server that is frozen takes longer to be given up than anybody wants to wait for a status. */
-async function within<T>(look: Promise<T>, side: Side): Promise<T> {
-  const late = new AbortController();
-  const limit = sleep(timeoutMs, null, { signal: late.signal }).then(() => {
-    throw new DualDbError("DATABASE_UNAVAILABLE", `${side} has not answered within ${timeoutMs} ms.`, { side });
-  });
-  try {
-    return await Promise.race([look, limit]);
-  } finally {
-    look.catch(() => undefined);
-    limit.catch(() => undefined);
-    late.abort();
-  }
-}
-
-/** A bigint would stop JSON.stringify, and means nothing to a reader. */
-function withoutCas<State extends object>(state: State): Omit<State, "cas"> {
-  return Object.fromEntries(Object.entries(state).filter(([name]) => name !== "cas")) as Omit<State, "cas">;
-}
-
 function problemOf({ partner, relay }: Opened): Status["problem"] {
   const problem = partner?.problem ?? null;
   return problem === null ? (relay?.status().lastError ?? null) : { code: problem.code, message: problem.message };
@@ -174,11 +120,4 @@ function problemOf({ partner, relay }: Opened): Status["problem"] {
 function noneOf(error: unknown): [] {
   if (error instanceof DualDbError) return [];
   throw error;
-}
-
-async function conflictsOf(sqlite: Engine): Promise<Conflict[]> {
-  const rows = await sqlite.read(
-    sql`SELECT table_name, row_key FROM dualdb_conflicts ORDER BY found_at, table_name, row_key LIMIT ${shownConflicts}`,
-  );
-  return rows.map((row) => ({ table: String(row.table_name), key: String(row.row_key) }));
 }

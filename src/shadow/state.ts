@@ -9,6 +9,8 @@ export interface SqliteState {
   /** Changes with every step and every mirrored batch: who read an older one has been overtaken. */
   readonly cas: bigint;
   readonly pairId: string | null;
+  /** PostgreSQL goes on alone, for good. */
+  readonly finalized: boolean;
   readonly changedAt: number | null;
 }
 
@@ -28,7 +30,7 @@ export interface PairState {
   readonly postgres: PostgresState;
 }
 
-const sqliteColumns = `"primary", forced, cas, pair_id, changed_at`;
+const sqliteColumns = `"primary", forced, cas, pair_id, finalized, changed_at`;
 const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;
 
 export async function readSqliteState(transaction: Transaction): Promise<SqliteState> {
@@ -39,6 +41,7 @@ export async function readSqliteState(transaction: Transaction): Promise<SqliteS
     forced: row.forced === 1n,
     cas: BigInt(row.cas as bigint),
     pairId: textOf(row.pair_id),
+    finalized: row.finalized === 1n,
     changedAt: numberOf(row.changed_at),
   };
 }

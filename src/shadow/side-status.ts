@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import sql from "sql-template-tag";
+import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { DualDbError, errorFields } from "../errors.js";
+import { type Entry, Journal, type JournalSummary } from "./journal.js";
+import type { Conflict } from "./recovery.js";
+import type { PostgresState, SqliteState } from "./state.js";
+
+/** What one side says of itself, or why it says nothing. */
+export type SideStatus<State> =
+  | {
+      readonly reachable: true;
+      readonly state: Omit<State, "cas">;
+      readonly journal: JournalSummary;
+      readonly refused: readonly Refused[];
+    }
+  | { readonly reachable: false; readonly error: { readonly code: string; readonly message: string } };
+
+/** A row that the other side has refused. */
+export type Refused = Pick<Entry, "table" | "key" | "attempts" | "lastError">;
+
+const timeoutMs = 2_000;
+const shownRefusals = 20;
+const shownConflicts = 1_000;
+const noJournal: JournalSummary = { entries: 0, quarantined: 0, oldest: null };
+
+/** Looks at one side for at most two seconds. Never rejects for what the database says. */
+export async function sideStatus<State extends SqliteState | PostgresState>(
+  engine: Engine,
+  readState: (transaction: Transaction) => Promise<State>,
+): Promise<SideStatus<State>> {
+  const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => {
+    const state = await readState(transaction);
+    // What is finalized has no journal any more.
+    const owed = state.finalized ? { journal: noJournal, refused: [] } : await owedBy(engine.side, transaction);
+    return { reachable: true as const, state: withoutCas(state), ...owed };
+  });
+  try {
+    return await within(look, engine.side);
+  } catch (error) {
+    const { code, message } = errorFields(error);
+    return { reachable: false, error: { code: String(code), message: String(message) } };
+  }
+}
+
+/** A server that is frozen takes longer to be given up than anybody wants to wait for a status. */
+export async function within<T>(look: Promise<T>, side: Side): Promise<T> {
+  const late = new AbortController();
+  const limit = sleep(timeoutMs, null, { signal: late.signal }).then(() => {
+    throw new DualDbError("DATABASE_UNAVAILABLE", `${side} has not answered within ${timeoutMs} ms.`, { side });
+  });
+  try {
+    return await Promise.race([look, limit]);
+  } finally {
+    look.catch(() => undefined);
+    limit.catch(() => undefined);
+    late.abort();
+  }
+}
+
+/** Rows written on both sides around a forced roll-back, as SQLite remembers them. */
+export async function conflictsOf(sqlite: Engine): Promise<Conflict[]> {
+  const rows = await sqlite.read(
+    sql`SELECT table_name, row_key FROM dualdb_conflicts ORDER BY found_at, table_name, row_key LIMIT ${shownConflicts}`,
+  );
+  return rows.map((row) => ({ table: String(row.table_name), key: String(row.row_key) }));
+}
+
+async function owedBy(side: Side, transaction: Transaction) {
+  const journal = new Journal(side);
+  const refused = await journal.refused(transaction, shownRefusals);
+  return {
+    journal: await journal.summary(transaction),
+    refused: refused.map(({ table, key, attempts, lastError }) => ({ table, key, attempts, lastError })),
+  };
+}
+
+/** A bigint would stop JSON.stringify, and means nothing to a reader. */
+function withoutCas<State extends object>(state: State): Omit<State, "cas"> {
+  return Object.fromEntries(Object.entries(state).filter(([name]) => name !== "cas")) as Omit<State, "cas">;
+}
