@@ -13,7 +13,7 @@ const dist = fileURLToPath(new URL("../dist", import.meta.url));
 test("a short torture run", { timeout: 180_000 }, async () => {
   const [seed, rounds] = [20, 6];
   const scratch = mkdtempSync(path.join(inject("scratch"), "torture-"));
-  const summary = await torture({ rounds, seed, dist, scratch, replacements: [], report: () => {} });
+  const summary = await torture({ rounds, seed, dist, scratch, replacements: [], drill: null, report: () => {} });
   const text = summaryText(summary, seed);
   if (summary.failed !== null) throw new Error(`${text}\n${failureText(summary.failed, seed, undefined)}`);
   expect(summary.rounds).toBe(rounds);

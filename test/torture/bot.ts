@@ -14,6 +14,9 @@ import { type KnownRow, Model } from "./model.js";
 import { lanes, prefixOf } from "./names.js";
 import { Peers } from "./peers.js";
 import { Random } from "./random.js";
+import { perform, type Reply, type Request } from "./requests.js";
+
+const settleWithinMs = 30_000;
 
 /** A bot process: it does what it is told over its channel, and everything that it does stands in its log before it happens. */
 class Bot {
@@ -24,6 +27,7 @@ class Bot {
   #stopping = false;
   #trap: TrapOrder | null = null;
   #resume: () => void = () => {};
+  #speak: () => void = () => {};
 
   constructor(loaded: { DualDatabase: typeof DualDatabase }) {
     this.#package = loaded;
@@ -32,6 +36,8 @@ class Bot {
   async take(order: ToBot): Promise<void> {
     if (order.do === "start") await this.#start(order);
     if (order.do === "stop") await this.#stop();
+    if (order.do === "speak") this.#speak();
+    if (order.do === "ask") await this.#answer(order.number, order.request);
     if (order.do === "trap") this.#trap = order;
     if (order.do === "resume") this.#trap = null;
     if (order.do === "resume" || order.do === "resume-and-keep-trap") this.#resume();
@@ -52,7 +58,10 @@ class Bot {
     });
     await tell({ is: "started" });
     const counting = setInterval(() => void tell({ is: "answered", writes: caller.answered.writes }), 20);
-    this.#lanes = this.#work(order, database, caller, model).finally(() => clearInterval(counting));
+    const spoken = order.quiet ? new Promise<void>((resolve) => (this.#speak = resolve)) : null;
+    this.#lanes = Promise.resolve(spoken)
+      .then(() => this.#work(order, database, caller, model))
+      .finally(() => clearInterval(counting));
   }
 
   #work(order: StartOrder, database: DualDatabase, caller: Caller, model: Model): Promise<unknown> {
@@ -72,6 +81,7 @@ class Bot {
   async #stop(): Promise<void> {
     this.#stopping = true;
     this.#resume();
+    this.#speak();
     await this.#lanes;
     await this.#database?.close();
     this.#log?.close();
@@ -80,12 +90,23 @@ class Bot {
     await tell({ is: "stopped" });
   }
 
+  async #answer(number: number, request: Request): Promise<void> {
+    const database = this.#database;
+    if (database === null) return;
+    const reply: Reply = await perform(database, request).then(
+      (rows) => ({ rows: rows.map((row) => ({ ...row })) }),
+      (error: unknown) => ({ code: codeOf(error), message: String(error) }),
+    );
+    await tell({ is: "told", number, reply });
+  }
+
   /** Opens with the shadow on and waits until both sides agree that nothing is owed. */
   async #settle(env: NodeJS.ProcessEnv, log: LogWriter): Promise<void> {
     const database = this.#open(env, log);
     try {
       await database.open();
-      for (let round = 0; round < 600; round++) {
+      const until = Date.now() + settleWithinMs;
+      while (Date.now() < until) {
         const drained = await database.drain({ timeoutMs: 1_000 });
         const status = await database.status();
         const { sqlite, postgres } = status;

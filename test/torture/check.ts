@@ -2,6 +2,7 @@ import sql, { raw } from "sql-template-tag";
 import type { Engine, ExactRow, ExactValue } from "../../src/engines/engine.js";
 import { compareDatabases } from "../../src/migrate/compare.js";
 import { openAt } from "../support/libsql.js";
+import { teamName } from "./application.js";
 import type { CellValue, LogLine, TableName } from "./log.js";
 import { allows, type Cell, existence, type KnownRow, type Model, type ModelRow } from "./model.js";
 import { shared } from "./names.js";
@@ -59,6 +60,8 @@ const followed: readonly Followed[] = [
     name: (row) => String(row.user_id),
   },
   { table: "user_analysis_history", columns: ["id", "user_id"], name: (row) => String(row.changes_summary ?? row.id) },
+  { table: "teams", columns: ["badge", "score"], name: (row) => teamName(row.region, row.number) },
+  { table: "members", columns: ["id", "region", "number"], name: (row) => String(row.name) },
 ];
 
 /** Compares both databases with each other, whole, and SQLite's rows with what the logs allow. */
@@ -190,9 +193,12 @@ class Judge {
   #logged(): Deviation[] {
     const found: Deviation[] = [];
     const calls = new Map<number, string>();
+    const refusable = new Set<string>();
+    for (const line of this.#evidence.lines) if (line.is === "refusable") refusable.add(`${line.table}/${line.key}`);
     for (const line of this.#evidence.lines) {
       if (line.is === "intent") calls.set(line.call, line.name);
-      if (line.is === "event" && line.event === "refused")
+      if (line.is === "wrong") found.push({ kind: line.kind, what: line.what });
+      if (line.is === "event" && line.event === "refused" && !refusable.has(`${line.fields.table}/${line.fields.key}`))
         found.push({ kind: "failed", what: `the mirror: ${JSON.stringify(line.fields)}` });
       if (line.is === "stale" && !this.#wasForced) found.push({ kind: "stale", what: `${line.what} (${line.route})` });
       if (line.is === "failure" && !expectedFailures.includes(line.code) && !this.#mayFail(line.code))

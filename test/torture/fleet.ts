@@ -4,6 +4,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { FromBot, StartOrder, ToBot, TrapOrder } from "./messages.js";
+import type { Request } from "./requests.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const repository = path.join(here, "../..");
@@ -16,7 +17,7 @@ export function compileBot(scratch: string): string {
   mkdirSync(out);
   symlinkSync(path.join(repository, "node_modules"), path.join(scratch, "node_modules"));
   writeFileSync(path.join(scratch, "package.json"), '{ "type": "module" }');
-  const files = ["bot", "caller", "console", "lane", "log", "model", "names", "peers", "random"];
+  const files = `application bot caller console lane log model names peers random requests statements teams`.split(" ");
   const options = ["--noCheck", "--noResolve", "--ignoreConfig", "--module", "nodenext", "--target", "es2022"];
   const compiler = path.join(repository, "node_modules/typescript/bin/tsc");
   const sources = files.map((file) => path.join(here, `${file}.ts`));
@@ -35,6 +36,7 @@ export class BotProcess {
   alive = true;
   /** Writes that the current bot has had answered. */
   answered = 0;
+  #asked = 0;
   ready: Promise<void>;
   output = "";
 
@@ -87,6 +89,17 @@ export class BotProcess {
     return trapped;
   }
 
+  /** Has it make one call. Rejects with the call's error code. */
+  async ask(request: Request): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const number = this.#asked++;
+    const told = this.#until((message) => message.is === "told" && message.number === number, "an answer");
+    this.send({ do: "ask", number, request });
+    const message = await told;
+    if (message.is !== "told") throw new Error("the answer is none");
+    if ("rows" in message.reply) return message.reply.rows;
+    throw Object.assign(new Error(message.reply.message), { code: message.reply.code });
+  }
+
   /** kill -9 */
   async kill(): Promise<void> {
     this.signal("SIGKILL");
@@ -99,6 +112,10 @@ export class BotProcess {
 
   /** The next message of that kind. Rejects when the process ends, or says nothing for a long time. */
   wait(...kinds: readonly FromBot["is"][]): Promise<FromBot> {
+    return this.#until((message) => kinds.includes(message.is), kinds.join(", "));
+  }
+
+  #until(isMeant: (message: FromBot) => boolean, what: string): Promise<FromBot> {
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {
         clearTimeout(late);
@@ -106,14 +123,14 @@ export class BotProcess {
         settle();
       };
       const listener = (message: FromBot) => {
-        if (kinds.includes(message.is)) finish(() => resolve(message));
+        if (isMeant(message)) finish(() => resolve(message));
       };
       const late = setTimeout(
-        () => finish(() => reject(new BotError(`a bot did not say ${kinds} in time`))),
+        () => finish(() => reject(new BotError(`a bot did not say ${what} in time`))),
         patienceMs,
       );
       this.#listeners.add(listener);
-      this.ended.then(() => finish(() => reject(new BotError(`a bot ended before it said ${kinds}: ${this.output}`))));
+      this.ended.then(() => finish(() => reject(new BotError(`a bot ended before it said ${what}: ${this.output}`))));
     });
   }
 }

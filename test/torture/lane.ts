@@ -7,6 +7,8 @@ import { certain, existence, type Model, type ModelRow } from "./model.js";
 import { isMine, type Owner, privateUser, shared, sharedUser, userOf } from "./names.js";
 import type { Peers } from "./peers.js";
 import type { Random } from "./random.js";
+import { both, statement, type WriteStatement } from "./statements.js";
+import { Teams } from "./teams.js";
 
 export interface LaneParts {
   readonly database: DualDatabase;
@@ -25,11 +27,13 @@ export interface LaneParts {
 export class Lane {
   readonly #parts: LaneParts;
   readonly #user: string;
+  readonly #teams: Teams;
   #names = 0;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.#user = userOf(parts.owner);
+    this.#teams = new Teams(parts, () => this.#name());
   }
 
   async run(isOver: () => boolean): Promise<void> {
@@ -68,12 +72,18 @@ export class Lane {
     { weight: 1, run: () => this.#rekeyProfile() },
     { weight: 1, run: () => this.#swapProfiles() },
     { weight: 1, run: () => this.#deleteProfile() },
+    { weight: 2, run: () => this.#teams.found() },
+    { weight: 2, run: () => this.#teams.join() },
+    { weight: 3, run: () => this.#teams.swap() },
+    { weight: 1, run: () => this.#teams.inherit() },
+    { weight: 1, run: () => this.#teams.disband() },
     { weight: 1, run: () => this.#writeDirectly() },
     { weight: 2, run: () => this.#checkOwnMessage() },
     { weight: 2, run: () => this.#checkOwnMessages() },
     { weight: 2, run: () => this.#checkDocument() },
     { weight: 2, run: () => this.#checkCollaborators() },
     { weight: 1, run: () => this.#checkProfile() },
+    { weight: 1, run: () => this.#teams.check() },
     { weight: 3, run: () => this.#checkPeers() },
   ];
 
@@ -499,35 +509,23 @@ function anybody(table: TableName, row: string, values: Readonly<Record<string, 
   return Object.entries(values).map(([column, value]) => ({ table, row, column, value, how: "any" }));
 }
 
-type WriteStatement = Parameters<DualDatabase["write"]>[0];
-
-/** A statement with its own text for each side. */
-function statement(sql: string, text: string, values: readonly string[]): WriteStatement {
-  return { sql, text, values } as unknown as WriteStatement;
-}
-
 /** A row with the same unique value under another key: on SQLite by INSERT OR REPLACE, which evicts without a trigger. */
 function replacement(user: string, id: string): WriteStatement[] {
   const columns = "(id, user_id, username, first_seen_at, last_interaction_at)";
   const evict = "DELETE FROM user_profiles WHERE user_id = $1";
   return [
-    statement("UPDATE user_profiles SET username = ? WHERE 1 = 0", evict, [user]),
-    statement(
-      `INSERT OR REPLACE INTO user_profiles ${columns} VALUES (?, ?, ?, 1, 2)`,
-      `INSERT INTO user_profiles ${columns} VALUES ($1, $2, $3, 1, 2)`,
-      [id, user, id],
-    ),
+    statement({ sql: "UPDATE user_profiles SET username = ? WHERE 1 = 0", text: evict, values: [user] }),
+    statement({
+      sql: `INSERT OR REPLACE INTO user_profiles ${columns} VALUES (?, ?, ?, 1, 2)`,
+      text: `INSERT INTO user_profiles ${columns} VALUES ($1, $2, $3, 1, 2)`,
+      values: [id, user, id],
+    }),
   ];
 }
 
 /** A transaction that has written and does not commit yet. */
-const pause = statement("UPDATE messages SET id = id WHERE 1 = 0", "SELECT pg_sleep(0.04)", []);
-
-function both(sql: string, ...values: readonly string[]): WriteStatement {
-  let number = 0;
-  return statement(
-    sql,
-    sql.replaceAll("?", () => `$${++number}`),
-    values,
-  );
-}
+const pause = statement({
+  sql: "UPDATE messages SET id = id WHERE 1 = 0",
+  text: "SELECT pg_sleep(0.04)",
+  values: [],
+});

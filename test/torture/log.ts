@@ -6,7 +6,9 @@ export type TableName =
   | "documents"
   | "document_collaborators"
   | "user_profiles"
-  | "user_analysis_history";
+  | "user_analysis_history"
+  | "teams"
+  | "members";
 
 export type CellValue = string | number | boolean | null;
 
@@ -33,6 +35,10 @@ export type LogLine =
   | { readonly is: "unknown"; readonly call: number; readonly code: string }
   /** A read that should have seen an acknowledged write, and did not. */
   | { readonly is: "stale"; readonly what: string; readonly route: string }
+  /** Seen past the package, and wrong whatever else has happened. */
+  | { readonly is: "wrong"; readonly kind: "stale" | "different"; readonly what: string }
+  /** A row that the other side must refuse. */
+  | { readonly is: "refusable"; readonly table: TableName; readonly key: string }
   | { readonly is: "event"; readonly event: string; readonly fields: Readonly<Record<string, unknown>> };
 
 /** An append-only log outside the databases. Each line is with the system when `write` returns, so kill -9 keeps it. */

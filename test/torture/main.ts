@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Mutant, mutants } from "./mutants.js";
+import { drills } from "./drills.js";
+import { type Mutant, mutants, spare } from "./mutants.js";
 import { failureText, summaryText } from "./report.js";
 import { type Summary, torture } from "./run.js";
 
 /**
  * `npm run torture -- --rounds N --seed S` · `--mutant NAME`: with one rule of the protocol left out · `--mutants`: all of those, one
- * after the other, as a table · `--keep`: leave databases and logs behind · `--dist DIR`: another build.
+ * after the other, as a table · `--drill NAME`: every round has that drill · `--keep`: leave databases and logs behind · `--dist DIR`: another build.
  */
 const { values: given } = parseArgs({
   options: {
@@ -17,6 +18,7 @@ const { values: given } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     mutant: { type: "string" },
     mutants: { type: "boolean", default: false },
+    drill: { type: "string" },
     keep: { type: "boolean", default: false },
     dist: { type: "string", default: fileURLToPath(new URL("../../dist", import.meta.url)) },
   },
@@ -24,6 +26,8 @@ const { values: given } = parseArgs({
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const rounds = wholeNumber("rounds", given.rounds);
 const seed = wholeNumber("seed", given.seed);
+if (given.drill !== undefined && !Object.hasOwn(drills, given.drill))
+  throw new Error(`no drill ${given.drill}; there are ${Object.keys(drills).join(", ")}`);
 if (!existsSync(path.join(given.dist, "database.js")))
   throw new Error(`no built package in ${given.dist}: npm run build`);
 
@@ -47,7 +51,15 @@ async function tryOne(mutant: Mutant | null, aloud: boolean): Promise<Summary> {
   const scratch = mkdtempSync(path.join(tmpdir(), "dualdb-torture-"));
   const replacements = mutant?.replacements ?? [];
   const report = aloud ? progress() : () => {};
-  const summary = await torture({ rounds, seed, dist: given.dist, scratch, replacements, report });
+  const summary = await torture({
+    rounds,
+    seed,
+    dist: given.dist,
+    scratch,
+    replacements,
+    drill: given.drill ?? null,
+    report,
+  });
   if (aloud) print(summaryText(summary, seed));
   if (aloud && summary.failed !== null) print(failureText(summary.failed, seed, mutant?.name));
   if (given.keep || (aloud && mutant === null && summary.failed !== null)) print(`databases and logs: ${scratch}`);
@@ -64,13 +76,14 @@ function progress(): (line: string) => void {
 }
 
 async function tryAll(): Promise<void> {
-  print(`seed ${seed}, up to ${rounds} rounds each`);
+  print(`seed ${seed}\n| mutant | rule left out | caught in round |\n| --- | --- | --- |`);
   for (const mutant of mutants) {
     const { failed } = await tryOne(mutant, false);
     const [first] = failed?.deviations ?? [];
     const caught =
-      failed === null ? "not caught" : `round ${failed.round}: ${first?.kind}, ${first?.what.slice(0, 90)}`;
+      failed === null ? `not caught in ${rounds}` : `${failed.round}: ${first?.kind}, ${first?.what.slice(0, 90)}`;
     print(`| ${mutant.name} | ${mutant.rule} | ${caught} |`);
     if (failed === null) process.exitCode = 1;
   }
+  for (const { rule, why } of spare) print(`without effect: ${rule}: ${why}`);
 }

@@ -2,6 +2,7 @@ import type { Side } from "../../src/engines/engine.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
 import type { Refused } from "../../src/status.js";
 import type { DirectTargets } from "./console.js";
+import type { Reply, Request } from "./requests.js";
 
 export interface StartOrder {
   readonly do: "start";
@@ -20,6 +21,8 @@ export interface StartOrder {
   readonly known: string;
   readonly direct: DirectTargets;
   readonly route: string;
+  /** Its lanes keep still until they are told to speak. */
+  readonly quiet: boolean;
 }
 
 /** Stop the process, or hold its relay, when it next reaches a point of a mirror pass. */
@@ -36,6 +39,8 @@ export type ToBot =
   | StartOrder
   | TrapOrder
   | { readonly do: "stop" }
+  | { readonly do: "speak" }
+  | { readonly do: "ask"; readonly number: number; readonly request: Request }
   /** Goes on, and forgets a trap that has not been sprung; or keeps the one that was set meanwhile. */
   | { readonly do: "resume" | "resume-and-keep-trap" }
   | { readonly do: "settle"; readonly env: NodeJS.ProcessEnv; readonly log: string };
@@ -46,5 +51,6 @@ export type FromBot =
   | { readonly is: "stopped" }
   | { readonly is: "answered"; readonly writes: number }
   | { readonly is: "trapped"; readonly point: FaultPoint }
+  | { readonly is: "told"; readonly number: number; readonly reply: Reply }
   | { readonly is: "settled"; readonly primary: Side; readonly refused: readonly Refused[] }
   | { readonly is: "unsettled"; readonly status: string };

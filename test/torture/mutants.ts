@@ -1,3 +1,4 @@
+import { quarantineAfter } from "../../src/shadow/journal.js";
 import type { Replacement } from "./package-copy.js";
 
 /** The package with one rule of the protocol left out: a torture run that means something must fail. */
@@ -14,7 +15,11 @@ const triggers = "shadow/triggers.js";
 const flip = "shadow/flip.js";
 const journal = "shadow/journal.js";
 
-function mutant(name: string, rule: string, ...places: readonly (readonly [string, string, string])[]): Mutant {
+function mutant(
+  name: string,
+  rule: string,
+  ...places: readonly (readonly [file: string, find: string | RegExp, replace: string])[]
+): Mutant {
   return { name, rule, replacements: places.map(([file, find, replace]) => ({ file, find, replace })) };
 }
 
@@ -57,6 +62,20 @@ export const mutants: readonly Mutant[] = [
     enterSqlite,
     "await this.#enterSqlite(transaction, table, []);",
   ]),
+  mutant(
+    "arming-in-two-steps",
+    "triggers and keys come in one transaction",
+    ["shadow/arm.js", enterSqlite, ";"],
+    [
+      "shadow/arm.js",
+      'await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {',
+      `await this.#sqlite.transaction({ mode: "write" }, async (early) => {
+         for (const table of tables) await this.#enterSqlite(early, table, others.get(table.name) ?? []);
+       });
+       await new Promise((resolve) => setTimeout(resolve, 50));
+       await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {`,
+    ],
+  ),
   mutant("applied-outside-lock", "PostgreSQL's rows are applied in the transaction that holds the lock", [
     mirror,
     'applyPlan(graph, "postgres", target, plan)',
@@ -96,14 +115,44 @@ export const mutants: readonly Mutant[] = [
     "this.#readFrom(primary, query, { asPrimary: true })",
     "this.#readFrom(primary, query, {})",
   ]),
-  mutant("fence-without-state", "the fence looks whether SQLite is still primary", [
+  mutant("fallback-read-without-state", "what SQLite answers for PostgreSQL is read from a primary too", [
+    "adapter.js",
+    'this.#readFrom("sqlite", query, { asPrimary: true })',
+    'this.#readFrom("sqlite", query, {})',
+  ]),
+  mutant("quarantine-not-fenced", "a quarantined entry counts as owed for the fence", [
     "shadow/fence.js",
-    'if (row?.primary !== "sqlite")',
-    "if (false)",
+    "FROM dualdb_journal",
+    `FROM (SELECT * FROM dualdb_journal WHERE attempts < ${quarantineAfter})`,
+  ]),
+  mutant(
+    "quarantine-not-carried",
+    "a quarantined entry counts as owed for flips",
+    [flip, "this.#mirror.next(from, null, true)", "this.#mirror.next(from, null, false)"],
+    [
+      journal,
+      "SELECT 1 AS one FROM dualdb_journal LIMIT 1",
+      `SELECT 1 AS one FROM dualdb_journal WHERE attempts < ${quarantineAfter} LIMIT 1`,
+    ],
+  ),
+  mutant("refusal-without-version", "only the entry that was refused is told so", [
+    journal,
+    / AND version = \$\{entry\.version\}/,
+    "",
+  ]),
+  mutant("no-halving", "rows that stand beside a refused one are carried", [
+    mirror,
+    "if (entries.length === 1 && only !== undefined) {",
+    `if (entries.length > 1) {
+       const refusals = entries.map((entry) => ({ entry, reason: reasonOf(error) }));
+       await this.#acknowledge(from, [], refusals);
+       return { ...nothing, refusals };
+     }
+     if (only !== undefined) {`,
   ]),
   mutant("fence-without-forced", "after a forced roll-back everything counts as owed", [
     "shadow/fence.js",
-    "row.forced === 0 && ",
+    /(row\.)?forced ={1,3} 0 (&&|AND) /,
     "",
   ]),
   mutant("conflicts-overwritten", "in a recovery SQLite's own rows stay", [
@@ -121,4 +170,16 @@ export const mutants: readonly Mutant[] = [
     "IN SHARE ROW EXCLUSIVE MODE",
     "IN ROW SHARE MODE",
   ]),
+];
+
+/** What no run can miss, because nothing is lost without it. */
+export const spare: readonly { readonly rule: string; readonly why: string }[] = [
+  {
+    rule: "cas is read after the lock has been taken, and not before",
+    why: "everything that changes SQLite on behalf of PostgreSQL, or moves its state, raises cas: a pass with an older one aborts, and one whose cas still holds has missed nothing. Read early, it only aborts more often.",
+  },
+  {
+    rule: "the fence asks whether SQLite is still primary",
+    why: "SQLite's journal keeps its entries when the primary moves, and PostgreSQL writes none of them: while it is empty PostgreSQL has every acknowledged write, of both sides. The question only lets the process follow sooner.",
+  },
 ];

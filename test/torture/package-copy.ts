@@ -7,7 +7,7 @@ const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** A place in the built package, and what stands there in a mutant. */
 export interface Replacement {
   readonly file: string;
-  readonly find: string;
+  readonly find: string | RegExp;
   readonly replace: string;
 }
 
@@ -27,6 +27,7 @@ export function copyPackage(scratch: string, dist: string, replacements: readonl
 /** The file's text with the replacement made. Throws where the place is not to be found. */
 export function replaced(dist: string, { file, find, replace }: Replacement): string {
   const text = readFileSync(path.join(dist, file), "utf8");
-  if (!text.includes(find)) throw new Error(`dist/${file} does not contain what the mutant replaces: ${find}`);
-  return text.replaceAll(find, () => replace);
+  const result = text.replaceAll(typeof find === "string" ? find : new RegExp(find, "g"), () => replace);
+  if (result === text) throw new Error(`dist/${file} does not contain what the mutant replaces: ${find}`);
+  return result;
 }

@@ -4,11 +4,12 @@ import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { migrate } from "../../src/schema/migrations.js";
 import { type SqliteState, stateOf } from "../../src/shadow/state.js";
-import { openAt } from "../support/libsql.js";
+import { openAt, script } from "../support/libsql.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import type { PostgresServer } from "../support/postgres.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
+import { applicationTables } from "./application.js";
 
 /** The two databases that a number of rounds work on. */
 export interface DatabasePair {
@@ -20,12 +21,19 @@ export interface DatabasePair {
 export async function makePair(server: PostgresServer, scratch: string, number: number): Promise<DatabasePair> {
   const sqliteFile = path.join(scratch, `bot-${number}.db`);
   await makeOldBotFile(sqliteFile, { rows: number % 2 === 0 ? 1_400 : 40, dirty: false });
+  await addTables(sqliteFile);
   const postgresUrl = await server.createDatabase();
   const postgres = openTarget(postgresUrl);
   await migrate({ engine: postgres, timeoutMs: 60_000, logger: silentLogger });
   await postgres.close();
-  await runAt(postgresUrl, leftOver);
+  await runAt(postgresUrl, `${applicationTables.postgres};${leftOver}`);
   return { sqliteFile, postgresUrl };
+}
+
+async function addTables(file: string): Promise<void> {
+  const engine = await openAt(file);
+  await script(engine, applicationTables.sqlite);
+  await engine.close();
 }
 
 /** Rows that only PostgreSQL has, one of them with another id for a user whom SQLite knows too. */

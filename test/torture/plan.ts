@@ -1,7 +1,9 @@
+import type { Side } from "../../src/engines/engine.js";
 import type { Flags } from "../../src/route.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
+import { drills } from "./drills.js";
 import type { TrapOrder } from "./messages.js";
-import { Random } from "./random.js";
+import { hash, Random } from "./random.js";
 
 /** What happens to the bots of a round, one after the other. `during` happens while the fault lasts. */
 export type Step =
@@ -34,7 +36,9 @@ export type Step =
       readonly during: readonly Step[];
     }
   /** PostgreSQL goes, all bots go with it and come back with these flags: a roll-back that has to be forced. */
-  | { readonly kind: "forced"; readonly flags: readonly Flags[]; readonly during: readonly Step[] };
+  | { readonly kind: "forced"; readonly flags: readonly Flags[]; readonly during: readonly Step[] }
+  /** A situation that chance meets too seldom, for two bots that make no calls of their own meanwhile. */
+  | { readonly kind: "drill"; readonly name: string; readonly side: Side };
 
 export interface Plan {
   readonly round: number;
@@ -47,12 +51,31 @@ export interface Plan {
 }
 
 const roundsOfAPair = 15;
+/** In each deal of the deck. */
+const roundsWithoutDrill = 3;
 
-/** The plan of a round: a matter of the seed alone. */
-export function planOf(seed: number, round: number): Plan {
+/** The plan of a round: a matter of the seed alone. `only`: the drill that every round has. */
+export function planOf(seed: number, round: number, only: string | null): Plan {
   const random = new Random(seed, round, "plan");
-  const slots = random.chance(0.15) ? 3 : 2;
-  return new Planner(random, slots).plan(round, round % roundsOfAPair === 1);
+  const drill = only === null ? drillOf(seed, round) : drillStep(only, round);
+  const slots = drill === null && random.chance(0.5) ? 3 : 2;
+  return new Planner(random, slots).plan(round, round % roundsOfAPair === 1, drill);
+}
+
+/** Drills come as from a deck of cards: each once before one comes again, and then from its other side. */
+function drillOf(seed: number, round: number): (Step & { readonly kind: "drill" }) | null {
+  const cards = [...Object.keys(drills), ...Array.from({ length: roundsWithoutDrill }, () => null)];
+  const deal = Math.floor((round - 1) / cards.length);
+  const random = new Random(seed, deal, "deck");
+  const deck: (string | null)[] = [];
+  while (cards.length > 0) deck.push(...cards.splice(random.whole(0, cards.length - 1), 1));
+  const name = deck[(round - 1) % deck.length] ?? null;
+  if (name === null) return null;
+  return drillStep(name, hash(`${seed}/${name}`) + deal);
+}
+
+function drillStep(name: string, number: number): Step & { readonly kind: "drill" } {
+  return { kind: "drill", name, side: number % 2 === 0 ? "sqlite" : "postgres" };
 }
 
 /** Rows that have been read and not applied, and entries that are not removed yet, are what others can overtake. */
@@ -70,18 +93,22 @@ class Planner {
     this.#leansToPostgres = random.chance(0.55);
   }
 
-  plan(round: number, fresh: boolean): Plan {
+  plan(round: number, fresh: boolean, drill: Step | null): Plan {
     const random = this.#random;
-    const isForced = random.chance(0.12);
-    const count = random.whole(1, 3);
+    const isForced = random.chance(drill === null ? 0.4 : 0.02);
+    const count = random.whole(1, drill === null ? 3 : 2);
     const steps = Array.from({ length: count }, () => [this.#go(), this.#fault()]).flat();
     if (isForced) steps.push({ ...this.#go(), writes: 40 } as Step, this.#forced());
+    if (drill !== null) steps.push(drill);
+    if (drill !== null && random.chance(0.6)) steps.push({ kind: "kill", slot: this.#slot(), flags: this.#flags(1) });
     const hasTrap = steps.some(({ kind }) => kind === "trap");
     const flags = Array.from({ length: this.#slots }, () => {
       const wished = this.#flags(isForced ? 1 : 0.8);
       return { ...wished, shadow: hasTrap || wished.shadow };
     });
     if (isForced) flags.splice(0, 1, { primary: true, read: false, shadow: random.chance(0.5) });
+    // The databases are brought together while a bot writes that knows nothing of PostgreSQL.
+    if (fresh) flags.splice(0, 1, { primary: false, read: false, shadow: false });
     const endings = flags.map(() => (random.chance(0.5) ? "stop" : "kill"));
     return { round, fresh, flags, steps, endings };
   }

@@ -6,10 +6,13 @@ import { type Flags, routeOf } from "../../src/route.js";
 import type { PostgresServer } from "../support/postgres.js";
 import { runAt } from "../support/postgres.js";
 import type { FaultProxy } from "../support/proxy.js";
+import { playDrill } from "./drills.js";
 import { BotError, type BotProcess, type Fleet } from "./fleet.js";
 import type { FromBot, TrapOrder } from "./messages.js";
 import { type DatabasePair, stateOfFile } from "./pair.js";
 import type { Plan, Step } from "./plan.js";
+import { Random } from "./random.js";
+import type { Stage } from "./scene.js";
 
 export interface RoundParts {
   readonly seed: number;
@@ -57,6 +60,9 @@ export class Round {
   readonly #happened: Record<string, number> = {};
   #postgresIsUp = true;
   readonly #cutOff = new Set<number>();
+  readonly #launched: Promise<void>[] = [];
+  /** Bots that a drill has stopped. */
+  readonly #atRest = new Set<Slot>();
 
   constructor(parts: RoundParts) {
     this.#parts = parts;
@@ -65,7 +71,10 @@ export class Round {
   async run(): Promise<RoundResult> {
     const { plan, logs } = this.#parts;
     mkdirSync(logs);
-    await Promise.all(plan.flags.map((flags, number) => this.#open(number, flags)));
+    const [first, ...others] = plan.flags.map((flags, number) => () => this.#open(number, flags));
+    await first?.();
+    if (plan.fresh) await this.#go(10);
+    await Promise.all(others.map((open) => open()));
     for (const step of plan.steps) await this.#perform(step);
     if (Object.keys(this.#happened).length === 0)
       await this.#replace(0, { ...this.#slot(0).flags, primary: true }, "kill");
@@ -82,7 +91,7 @@ export class Round {
     await this.#start(slot, flags);
   }
 
-  async #start(slot: Slot, flags: Flags): Promise<void> {
+  async #start(slot: Slot, flags: Flags, quiet = false): Promise<void> {
     const { plan, seed, pair, logs, known, paired } = this.#parts;
     slot.flags = flags;
     const log = `${slot.number}-${slot.life}.jsonl`;
@@ -100,6 +109,7 @@ export class Round {
       known,
       direct: { sqliteFile: pair.sqliteFile, postgresUrl: paired ? this.#urlFor(slot.number) : null },
       route: routeOf(flags).name,
+      quiet,
     });
     slot.logs.push(log);
   }
@@ -145,6 +155,8 @@ export class Round {
         return this.#trap(step);
       case "forced":
         return this.#force(step.flags, step.during);
+      case "drill":
+        return this.#drill(step.name, step.side);
     }
   }
 
@@ -197,11 +209,11 @@ export class Round {
     await this.#again(slot, flags);
   }
 
-  async #again(slot: Slot, flags: Flags): Promise<void> {
+  async #again(slot: Slot, flags: Flags, quiet = false): Promise<void> {
     slot.before += slot.process.answered;
     slot.life += 1;
     if (!slot.process.alive) slot.process = this.#parts.fleet.take();
-    await this.#start(slot, flags);
+    await this.#start(slot, flags, quiet);
   }
 
   /** A roll-back while PostgreSQL cannot be reached happens only where the plan has it. */
@@ -298,6 +310,67 @@ export class Round {
     await Promise.all(this.#slots.map((slot) => this.#again(slot, flags[slot.number] ?? slot.flags)));
     for (const step of during) await this.#perform(step);
     await this.#parts.server.restart();
+  }
+
+  /** Afterwards the bots go on as the drill has left them. */
+  async #drill(name: string, side: Side): Promise<void> {
+    for (const { number } of this.#slots) this.#proxy(number).accept();
+    const hit = await playDrill(this.#stage(), name, side);
+    this.#count(`drill ${name}${hit ? "" : " (missed)"}`);
+    for (const { number, process } of this.#slots) {
+      process.signal("SIGCONT");
+      process.send({ do: "resume" });
+      this.#proxy(number).accept();
+    }
+    await Promise.all(this.#launched.splice(0));
+    for (const slot of this.#atRest) await this.#again(slot, slot.flags);
+    this.#atRest.clear();
+    await this.#reviveDead();
+    for (const { process } of this.#slots) process.send({ do: "speak" });
+  }
+
+  #stage(): Stage {
+    const { seed, plan, pair, logs } = this.#parts;
+    const random = new Random(seed, plan.round, "drill");
+    const open = async (number: number, flags: Flags, how: "kill" | "stop" = random.chance(0.3) ? "kill" : "stop") => {
+      const slot = this.#slot(number);
+      if (how === "stop" && slot.process.alive) await slot.process.stop();
+      else await slot.process.kill();
+      this.#atRest.delete(slot);
+      await this.#again(slot, flags, true);
+    };
+    return {
+      round: plan.round,
+      random,
+      pair,
+      logs,
+      open,
+      launch: (number, flags) => {
+        const opened = open(number, flags);
+        opened.catch(() => {});
+        this.#launched.push(opened);
+        return { opened };
+      },
+      stop: async (number) => {
+        const slot = this.#slot(number);
+        if (slot.process.alive) await slot.process.stop();
+        this.#atRest.add(slot);
+      },
+      ask: (number, request) => this.#slot(number).process.ask(request),
+      trap: (number, order) => this.#slot(number).process.trap(order),
+      resume: (number) => this.#slot(number).process.send({ do: "resume" }),
+      signal: (number, signal) => this.#slot(number).process.signal(signal),
+      cut: (number) => this.#proxy(number).cut(),
+      link: (number, up) => {
+        const proxy = this.#proxy(number);
+        if (up) proxy.accept();
+        else {
+          proxy.refuse();
+          proxy.cut();
+        }
+      },
+      logOf: (number) => path.join(logs, `${number}-${this.#slot(number).life}.jsonl`),
+    };
   }
 
   async #end(): Promise<void> {

@@ -9,7 +9,7 @@ import { type LogLine, readLog } from "./log.js";
 import { Model } from "./model.js";
 import { copyPackage, type Replacement } from "./package-copy.js";
 import { type DatabasePair, makePair } from "./pair.js";
-import { type Plan, planOf } from "./plan.js";
+import { type Plan, planOf, type Step } from "./plan.js";
 import { Round } from "./round.js";
 
 export interface TortureOptions {
@@ -20,6 +20,8 @@ export interface TortureOptions {
   /** An empty directory for databases and logs. */
   readonly scratch: string;
   readonly replacements: readonly Replacement[];
+  /** A drill that every round is to have; null: as the plan says. */
+  readonly drill: string | null;
   report(line: string): void;
 }
 
@@ -79,9 +81,9 @@ class Torture {
   }
 
   async run(): Promise<Summary> {
-    const { rounds, seed } = this.#options;
+    const { rounds, seed, drill } = this.#options;
     for (let round = 1; round <= rounds && this.#summary.failed === null; round++) {
-      const plan = planOf(seed, round);
+      const plan = planOf(seed, round, drill);
       const deviations = await this.#round(plan).catch((error: unknown) => [hung(error)]);
       this.#summary.rounds += 1;
       for (const { kind } of deviations) this.#summary.deviations[kind] += 1;
@@ -163,8 +165,12 @@ class Torture {
     }
     summary.forced += forced;
     if (forced > 0) summary.forcedRounds += 1;
-    if (forced > 0 && !plan.steps.some(({ kind }) => kind === "forced")) summary.unplanned += 1;
+    if (forced > 0 && !plan.steps.some(isForced)) summary.unplanned += 1;
   }
+}
+
+function isForced(step: Step): boolean {
+  return step.kind === "forced" || (step.kind === "drill" && step.name === "forced recovery");
 }
 
 function add(counts: Record<string, number>, what: string, times: number): void {
