@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { codes, DualDbError } from "../errors.js";
+import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { migrateCommand } from "./migrate.js";
 import { type Terminal, write } from "./terminal.js";
 
 /** In the order of the help. */
-const commands = [migrateCommand, exportCommand];
+const commands = [migrateCommand, doctorCommand, exportCommand];
 
 /**
  * The command line: parses the arguments, calls a command, resolves to the exit status. 0: done. 1: could not tell or could not do it.

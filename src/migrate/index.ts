@@ -1,4 +1,7 @@
 /** The toolkit around the adapter, `dualdb/migrate`: every command of the command line as a function. */
+
+export type { DatabaseFacts } from "./doctor/facts.js";
+export { type DoctorReport, doctor, type FindingGroup, type Problem } from "./doctor.js";
 export { type ExportOptions, type ExportReport, exportData } from "./export.js";
 export type { ToolOptions } from "./options.js";
 export type { Progress } from "./progress.js";

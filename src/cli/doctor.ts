@@ -1,0 +1,99 @@
+import type { Command } from "commander";
+import type { Side } from "../engines/engine.js";
+import type { DatabaseFacts } from "../migrate/doctor/facts.js";
+import { type DoctorReport, doctor, type FindingGroup, type Problem } from "../migrate/doctor.js";
+import { type Colour, type Terminal, write } from "./terminal.js";
+import { toolCommand } from "./tool.js";
+
+const jsonHelp = `
+The JSON document: { ok, healthy, databases, problems, tables, findings }. healthy is null where a database cannot be
+looked at. databases: [{ side, name, version, encryption, error: { code, message }, problems }]; problems: [{ severity:
+error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows }]; findings: [{ table, column,
+reason, action: altered | wrapped | refused, count, keys: the first ten }].
+Exit status: 0 every row would arrive as it is; 3 something would not; 1 a database cannot be looked at.`;
+
+/** `dualdb doctor`: looks before anything moves. */
+export function doctorCommand(terminal: Terminal, finish: (status: number) => void): Command {
+  return toolCommand<DoctorReport>(
+    {
+      name: "doctor",
+      description: "look at both databases and at every row, and say what would not arrive as it is; changes nothing",
+      jsonHelp,
+      run: doctor,
+      print,
+      status: ({ healthy }) => (healthy === null ? 1 : healthy ? 0 : 3),
+    },
+    terminal,
+    finish,
+  );
+}
+
+function print(report: DoctorReport, terminal: Terminal, quiet: boolean): void {
+  if (!quiet) for (const facts of report.databases) printDatabase(facts, terminal);
+  else
+    for (const { side, error } of report.databases)
+      if (error !== null) line(terminal, "red", `${side}  ${error.code}: ${error.message}`);
+  const shown = report.problems.filter(({ severity }) => severity !== "note");
+  for (const problem of shown) printProblem(problem, terminal);
+  const notes = report.problems.length - shown.length;
+  if (!quiet && notes > 0) line(terminal, "dim", `${notes} ${notes === 1 ? "note" : "notes"} more with --json`);
+  if (!quiet) printTables(report, terminal);
+  for (const group of report.findings) printGroup(group, terminal);
+  if (!quiet) printVerdict(report, terminal);
+}
+
+function printDatabase({ side, name, version, encryption, error }: DatabaseFacts, terminal: Terminal): void {
+  line(terminal, "bold", `${side}  ${name}`);
+  if (error !== null) line(terminal, "red", `  ${error.code}: ${error.message}`);
+  else line(terminal, "dim", `  ${version}${encryption === null ? "" : `, ${encryption}`}`);
+}
+
+const labels: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" };
+
+function printProblem({ severity, side, table, column, problem, next }: Problem, terminal: Terminal): void {
+  const where = [labels[side], table, column].filter((part) => part !== null).join(" ");
+  line(terminal, severity === "error" ? "red" : "yellow", `${severity.padEnd(7)}  ${where}: ${problem}`);
+  line(terminal, "dim", `         ${next}`);
+}
+
+function printTables({ tables }: DoctorReport, terminal: Terminal): void {
+  const width = Math.max(0, ...tables.map(({ table }) => table.length));
+  for (const { table, rows } of tables) line(terminal, null, `scanned  ${table.padEnd(width)}  ${rows} rows`);
+}
+
+const colours: Record<FindingGroup["action"], Colour> = { altered: "yellow", wrapped: "yellow", refused: "red" };
+
+const meanings: Record<FindingGroup["action"], string> = {
+  altered: "will arrive with this change",
+  wrapped: "will arrive wrapped, and is read back as it was",
+  refused: "will not arrive: set aside, and the row stays as it is in SQLite",
+};
+
+function printGroup({ table, column, reason, action, count, keys }: FindingGroup, terminal: Terminal): void {
+  const where = column === "" ? table : `${table}.${column}`;
+  line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reason}: ${count} ${count === 1 ? "row" : "rows"}`);
+  const more = count > keys.length ? `, and ${count - keys.length} more` : "";
+  line(
+    terminal,
+    "dim",
+    `         ${meanings[action]}; ${count === 1 ? "key" : "keys"} ${keys.map(printable).join("  ")}${more}`,
+  );
+}
+
+/** A key may hold anything, and a terminal obeys control characters. */
+function printable(key: string): string {
+  return JSON.stringify(key).slice(1, -1);
+}
+
+function printVerdict({ healthy, findings, problems }: DoctorReport, terminal: Terminal): void {
+  const errors = problems.filter(({ severity }) => severity === "error").length;
+  const rows = findings.reduce((sum, { count }) => sum + count, 0);
+  const counts = `${errors} errors, ${findings.length} kinds of finding in ${rows} rows`;
+  if (healthy === null) line(terminal, "red", "could not tell: a database cannot be looked at");
+  else if (healthy) line(terminal, "green", "healthy: every row would arrive as it is");
+  else line(terminal, "yellow", `not healthy: ${counts}`);
+}
+
+function line(terminal: Terminal, colour: Colour | null, text: string): void {
+  write(terminal.stdout, terminal, colour, text);
+}

@@ -1,0 +1,176 @@
+import type { ConvertedRow } from "../../data/convert.js";
+import type { Index, TablePair } from "../../data/discover.js";
+import type { Finding } from "../../data/finding.js";
+import { rowsOf } from "../../data/rows.js";
+import { type Column, type Kind, nameOn, quotedOn, type Table } from "../../data/table.js";
+import type { Engine, ExactValue, Transaction } from "../../engines/engine.js";
+import type { DualDbError } from "../../errors.js";
+import { isRefusal, reasonOf } from "../../shadow/mirror.js";
+
+/** Text that may be more than a b-tree entry holds, 2,704 bytes after compression. */
+const longForBtree = 2_600;
+/** Text that may make a search vector of more than 1 MB: each word costs more there than in the text. */
+const longForSearch = 200_000;
+const timeoutMs = 60_000;
+const trialName = "dualdb_trial";
+const uniqueViolation = "23505";
+
+/**
+ * Asks PostgreSQL itself about rows that only it can judge: large values under an index or in a search vector, CHECK constraints, and
+ * types that its own input has to understand. They go into a temporary copy of the empty table, and the transaction is rolled back.
+ */
+export class Trial {
+  readonly #postgres: Engine;
+  readonly #table: Table;
+  readonly #target: Table;
+  readonly #every: boolean;
+  readonly #btree: ReadonlySet<number>;
+  readonly #search: ReadonlySet<number>;
+
+  constructor(postgres: Engine, { table, postgres: target }: TablePair) {
+    this.#postgres = postgres;
+    this.#table = table;
+    this.#target = { ...table, postgresName: trialName };
+    this.#every = target.checks.length > 0 || table.columns.some(({ kind }) => kind === "other");
+    this.#btree = textColumns(table, columnsOf(target.indexes.filter(({ method }) => method !== "gin")));
+    this.#search =
+      target.indexes.some(({ method }) => method === "gin") || target.generated.length > 0
+        ? textColumns(table, null)
+        : new Set();
+  }
+
+  /** The rows that PostgreSQL refuses, each with its reason. */
+  async findings(rows: readonly ConvertedRow[]): Promise<Finding[]> {
+    if (this.#table.key.length === 0) return [];
+    const doubtful = this.#every ? rows : rows.filter((row) => this.#isDoubtful(row.values));
+    if (doubtful.length === 0) return [];
+    const found: Finding[] = [];
+    await this.#rolledBack(async (transaction) => {
+      await transaction.script(
+        `CREATE TEMPORARY TABLE ${trialName} (LIKE ${quotedOn("postgres", this.#table)} INCLUDING ALL) ON COMMIT DROP`,
+      );
+      await this.#try(transaction, doubtful, found);
+    });
+    return found;
+  }
+
+  /** All at once, and where that fails in halves, until the offending rows stand alone. */
+  async #try(transaction: Transaction, rows: readonly ConvertedRow[], found: Finding[]): Promise<void> {
+    const error = await this.#refusal(
+      transaction,
+      rows.map(({ values }) => values),
+    );
+    const [only, ...others] = rows;
+    if (error === null || only === undefined) return;
+    if (others.length === 0) {
+      // Duplicates are looked for by themselves, over the whole table.
+      if (error.details.sqlState !== uniqueViolation) found.push(await this.#finding(transaction, only, error));
+      return;
+    }
+    const middle = Math.ceil(rows.length / 2);
+    await this.#try(transaction, rows.slice(0, middle), found);
+    await this.#try(transaction, rows.slice(middle), found);
+  }
+
+  /** What PostgreSQL says against these rows; null where it takes them. */
+  async #refusal(transaction: Transaction, rows: readonly (readonly ExactValue[])[]): Promise<DualDbError | null> {
+    await transaction.script("SAVEPOINT dualdb_try");
+    try {
+      await rowsOf("postgres").upsert(transaction, this.#target, rows);
+      await transaction.script("RELEASE SAVEPOINT dualdb_try");
+      return null;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await transaction.script("ROLLBACK TO SAVEPOINT dualdb_try");
+      return error;
+    }
+  }
+
+  /** PostgreSQL seldom names the column: it is the one without whose value the row would be taken. */
+  async #finding(transaction: Transaction, row: ConvertedRow, error: DualDbError): Promise<Finding> {
+    const about = (column: Column | undefined): Finding => ({
+      table: this.#table.name,
+      key: row.key,
+      column: column?.name ?? "",
+      reason: reasonFor(error, column),
+      action: "refused",
+    });
+    for (const [index, column] of longestFirst(this.#table, row)) {
+      if (row.values[index] === null || this.#table.key.includes(column.name)) continue;
+      const without = row.values.with(index, column.notNull ? (standIns[column.kind] ?? null) : null);
+      if ((await this.#refusal(transaction, [without])) === null) return about(column);
+    }
+    return about(undefined);
+  }
+
+  #isDoubtful(values: readonly ExactValue[]): boolean {
+    return values.some((value, index) => {
+      if (typeof value !== "string") return false;
+      return (
+        (this.#btree.has(index) && isLonger(value, longForBtree)) ||
+        (this.#search.has(index) && isLonger(value, longForSearch))
+      );
+    });
+  }
+
+  async #rolledBack(work: (transaction: Transaction) => Promise<void>): Promise<void> {
+    try {
+      await this.#postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
+        await work(transaction);
+        throw new TriedEnough();
+      });
+    } catch (error) {
+      if (!(error instanceof TriedEnough)) throw error;
+    }
+  }
+}
+
+/** A row that is refused for its size is so for its longest value, and each attempt with that takes its time. */
+function longestFirst(table: Table, { values }: ConvertedRow): [number, Column][] {
+  const lengths = values.map((value) => (typeof value === "string" ? value.length : 0));
+  return [...table.columns.entries()].sort(([left], [right]) => (lengths[right] ?? 0) - (lengths[left] ?? 0));
+}
+
+/** What a column that is NOT NULL takes in place of its value. */
+const standIns: Partial<Record<Kind, ExactValue>> = {
+  text: "",
+  integer: 0n,
+  bigint: 0n,
+  real: 0,
+  numeric: 0n,
+  boolean: false,
+  json: "{}",
+};
+
+/** PostgreSQL's SQLSTATE in words, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function reasonFor(error: DualDbError, column: Column | undefined): string {
+  const { sqlState, constraint } = error.details;
+  const type = column?.type ?? "the column's type";
+  if (sqlState === "54000") return "larger than an index or a search vector can hold";
+  if (sqlState === "22003") return `out of the range of ${type}`;
+  if (sqlState === "23514") return `the CHECK constraint ${constraint} does not hold`;
+  if (typeof sqlState === "string" && sqlState.startsWith("22")) return `no value of ${type} (${sqlState})`;
+  return reasonOf(error).replaceAll(trialName, error.table ?? "");
+}
+
+/** Ends a transaction that is not to be committed. */
+class TriedEnough extends Error {}
+
+function columnsOf(indexes: readonly Index[]): Set<string | null> {
+  return new Set(indexes.flatMap(({ columns }) => columns.map(({ column }) => column)));
+}
+
+/** Places of the columns that hold text, of these names; all of them where an expression may use any. */
+function textColumns(table: Table, names: ReadonlySet<string | null> | null): Set<number> {
+  const wanted = table.columns.flatMap((column, index) => {
+    const isText = column.kind === "text" || column.kind === "json" || column.kind === "other";
+    const isNamed = names === null || names.has(null) || names.has(nameOn("postgres", column));
+    return isText && isNamed ? [index] : [];
+  });
+  return new Set(wanted);
+}
+
+/** A character is at most three bytes for each unit of JavaScript's. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes;
+}

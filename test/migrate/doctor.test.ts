@@ -1,0 +1,199 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "@libsql/client";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type DoctorReport, doctor, type FindingGroup } from "../../src/migrate/doctor.js";
+import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { dirtyIds, makeOldBotFile } from "../support/old-bot.js";
+import { TestPair } from "../support/pair.js";
+import { runAt } from "../support/postgres.js";
+
+/** A SQLite file and a PostgreSQL database with tables of their own. */
+async function databases(sqlite: string, postgres: string) {
+  const file = freshSqlite();
+  const client = createClient({ url: `file:${file}`, concurrency: 1 });
+  await client.executeMultiple(`PRAGMA foreign_keys = OFF; ${sqlite}`);
+  client.close();
+  const url = await freshPostgres();
+  await runAt(url, postgres);
+  return { env: {}, sqlite: file, postgres: url };
+}
+
+const short = ({ table, column, action, reason, count, keys }: FindingGroup) =>
+  `${table}.${column} ${action} ${count} (${keys.join(" ")}): ${reason}`;
+
+const errorsOf = ({ problems }: DoctorReport) =>
+  problems
+    .filter(({ severity }) => severity !== "note")
+    .map(({ side, table, column, problem }) => [side, table, column, problem]);
+
+test("the file of an old bot whose rows are all right is healthy", async () => {
+  const pair = await TestPair.create();
+  await makeOldBotFile(pair.file, { rows: 50, dirty: false });
+  const report = await doctor({ env: pair.env("---") });
+  expect(report).toMatchObject({ healthy: true, findings: [] });
+  expect(report.tables).toContainEqual({ table: "messages", rows: 50 });
+  expect(report.databases.map(({ side, error }) => [side, error])).toEqual([
+    ["sqlite", null],
+    ["postgres", null],
+  ]);
+  expect(report.databases.map(({ version }) => version)).toEqual([
+    expect.stringMatching(/^SQLite 3\.\d+/),
+    expect.stringMatching(/^PostgreSQL \d+/),
+  ]);
+});
+
+test("every dirty row of an old bot is listed once, and nothing is changed", async () => {
+  const pair = await TestPair.create();
+  await makeOldBotFile(pair.file, { rows: 10, dirty: true });
+  const { healthy, findings, tables } = await doctor({ env: pair.env("---") });
+  expect(healthy).toBe(false);
+  const keys = findings.flatMap((group) => group.keys.map((key) => [key, group.action]));
+  const { longInteger, empty, refused, notJson, ...altered } = dirtyIds;
+  for (const id of Object.values(altered)) expect(keys.filter(([key]) => key === id)).toEqual([[id, "altered"]]);
+  expect(keys).toContainEqual([notJson, "wrapped"]);
+  expect(keys).toContainEqual([refused, "refused"]);
+  expect(keys.map(([key]) => key)).not.toContain(longInteger);
+  expect(tables.find(({ table }) => table === "messages")?.rows).toBeGreaterThan(10);
+  expect(await pair.count("postgres", "messages")).toBe(0);
+  expect(await pair.rows("sqlite", "SELECT name FROM sqlite_master WHERE name LIKE 'dualdb%'")).toEqual([]);
+  expect(empty).toBeDefined();
+});
+
+test("what only PostgreSQL can refuse is tried there: keys, limits of indexes and search vectors, checks, types", async () => {
+  const options = await databases(
+    `CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT);
+     CREATE TABLE players (id INTEGER PRIMARY KEY, team INTEGER REFERENCES teams (id), email TEXT, mood TEXT, age INTEGER, story TEXT, small INTEGER);
+     INSERT INTO teams VALUES (1, 'one'), (2, 'two');
+     INSERT INTO players VALUES (1, 1, 'a', 'good', 20, 'x', 1), (2, 9, 'b', 'good', 20, 'x', 1), (3, 1, 'same', 'good', 20, 'x', 1),
+       (4, 1, 'same', 'good', 20, 'x', 1), (5, 1, 'c', 'odd', 20, 'x', 1), (6, 1, 'd', 'good', -1, 'x', 1), (7, 1, 'e', 'good', 20, 'x', 40000),
+       (8, 1, 'f', 'good', 20, CAST(x'00' AS TEXT), 1), (9, NULL, NULL, 'good', 20, 'x', 1.5);
+     WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 130000)
+       INSERT INTO players SELECT 10, 1, 'g', 'good', 20, group_concat('w' || i, ' '), 1 FROM n;
+     INSERT INTO players VALUES (11, 1, hex(randomblob(4000)), 'good', 20, 'x', 1);`,
+    `CREATE TYPE mood AS ENUM ('good', 'bad');
+     CREATE TABLE teams (id bigint PRIMARY KEY, name text);
+     CREATE TABLE players (id bigint PRIMARY KEY, team bigint REFERENCES teams (id), email text UNIQUE, mood mood, age integer CHECK (age >= 0),
+       story text, small smallint);
+     CREATE INDEX players_story ON players USING gin (to_tsvector('english', story));`,
+  );
+  const { findings } = await doctor(options);
+  expect(findings.map(short).sort()).toEqual([
+    "players.age refused 1 (6): the CHECK constraint players_age_check does not hold",
+    "players.email refused 1 (11): larger than an index or a search vector can hold",
+    "players.email refused 2 (3 4): duplicate under the unique key (email)",
+    "players.mood refused 1 (5): no value of mood (22P02)",
+    "players.small altered 1 (9): fraction in an integer column",
+    expect.stringMatching(/^players\.small refused 1 \(7\): .*range/),
+    "players.story altered 1 (8): NUL or a lone surrogate in text",
+    "players.story refused 1 (10): larger than an index or a search vector can hold",
+    "players.team refused 1 (2): no such row in teams",
+  ]);
+});
+
+test("too much text in a column that is NOT NULL is found in the bot's own tables", async () => {
+  const pair = await TestPair.create();
+  await makeOldBotFile(pair.file, { rows: 2, dirty: false });
+  const words = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 130000)
+    UPDATE messages SET message_content = (SELECT group_concat('w' || i, ' ') FROM n) WHERE id = 'old-message-1'`;
+  await (await pair.sqlite).transaction({ mode: "write" }, (transaction) => transaction.script(words));
+  const { findings } = await doctor({ env: pair.env("---") });
+  expect(findings.map(short)).toEqual([
+    "messages.message_content refused 1 (old-message-1): larger than an index or a search vector can hold",
+  ]);
+});
+
+test("differences between the schemas are problems with a next step", async () => {
+  const options = await databases(
+    `CREATE TABLE "Order Items" (id INTEGER PRIMARY KEY, "Unit Price" REAL, note TEXT, total AS ("Unit Price" * 2), UNIQUE (note));
+     CREATE INDEX prices ON "Order Items" ("Unit Price");
+     CREATE TABLE lonely (id INTEGER PRIMARY KEY);
+     CREATE TABLE keyless (a TEXT);`,
+    `CREATE TABLE order_items (id bigint PRIMARY KEY, unit_price numeric(9, 2), extra text, other bigint UNIQUE);
+     CREATE TABLE keyless (a text);
+     CREATE TABLE beside (id bigint PRIMARY KEY);`,
+  );
+  const report = await doctor(options);
+  expect(report.healthy).toBe(false);
+  expect(errorsOf(report)).toEqual(
+    expect.arrayContaining([
+      ["postgres", "lonely", null, "PostgreSQL has no such table"],
+      ["sqlite", "keyless", null, expect.stringContaining("primary key")],
+      ["postgres", "Order Items", "note", "the column is missing"],
+      ["sqlite", "Order Items", "extra", "the column is missing"],
+      ["sqlite", "Order Items", null, "lacks the unique key (other)"],
+      ["postgres", "Order Items", null, "lacks the unique key (note)"],
+      ["postgres", "Order Items", null, "lacks an index on (unit_price), as SQLite's prices"],
+    ]),
+  );
+  const notes = report.problems.filter(({ severity }) => severity === "note");
+  expect(notes.map(({ table, column, problem }) => [table, column, problem])).toEqual(
+    expect.arrayContaining([
+      ["Order Items", "total", "the database computes this column"],
+      ["beside", null, "only PostgreSQL has this table"],
+      ["Order Items", "Unit Price", "holds 9 digits, 2 of them behind the point"],
+    ]),
+  );
+  expect(report.problems.every(({ next }) => next.length > 0)).toBe(true);
+  expect((await doctor({ ...options, tables: ["lonely"] })).tables).toEqual([]);
+});
+
+test("what the user may not do in PostgreSQL is said with the statement that allows it", async () => {
+  const pair = await TestPair.create();
+  await makeOldBotFile(pair.file, { rows: 1, dirty: false });
+  const role = `reader_${process.pid}`;
+  onTestFinished(() => runAt(pair.url, `DROP OWNED BY ${role}; DROP ROLE ${role}`).then(() => undefined));
+  await runAt(
+    pair.url,
+    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`,
+  );
+  const url = new URL(pair.url);
+  url.username = role;
+  url.password = "secret";
+  const { problems } = await doctor({ env: {}, sqlite: pair.file, postgres: url.href, tables: ["messages"] });
+  expect(problems).toContainEqual({
+    severity: "error",
+    side: "postgres",
+    table: "messages",
+    column: null,
+    problem: "the user lacks INSERT, UPDATE, DELETE, TRIGGER",
+    next: `As its owner: GRANT INSERT, UPDATE, DELETE, TRIGGER ON messages TO ${role};`,
+  });
+  expect(JSON.stringify(problems)).not.toContain("secret");
+});
+
+describe("a database that cannot be looked at is part of the report", () => {
+  const nowhere = "postgres://nobody:s3cret@127.0.0.1:1/x";
+
+  test("PostgreSQL that does not answer", async () => {
+    const file = freshSqlite();
+    await makeOldBotFile(file, { rows: 1, dirty: false });
+    const report = await doctor({ env: {}, sqlite: file, postgres: nowhere });
+    expect(report.healthy).toBeNull();
+    expect(report.databases.map(({ error }) => error?.code)).toEqual([undefined, "DATABASE_UNAVAILABLE"]);
+    expect(JSON.stringify(report)).not.toContain("s3cret");
+  });
+
+  test.each([
+    ["a file that is not there", () => undefined, "DATABASE_UNAVAILABLE"],
+    ["a directory", (path: string) => mkdirSync(path), "DATABASE_UNUSABLE"],
+    ["no database", (path: string) => writeFileSync(path, "x".repeat(5_000)), "DATABASE_UNUSABLE"],
+  ])("%s", async (_name, make, code) => {
+    const path = join(freshDirectory(), "bot.db");
+    make(path);
+    const { healthy, databases } = await doctor({ env: {}, sqlite: path, postgres: nowhere });
+    expect(healthy).toBeNull();
+    expect(databases[0]).toMatchObject({ side: "sqlite", name: path, version: null, error: { code } });
+  });
+
+  test("without a PostgreSQL there is nothing to compare with, and an unknown table is a mistake", async () => {
+    await expect(doctor({ env: {} })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    const pair = await TestPair.create();
+    await makeOldBotFile(pair.file, { rows: 1, dirty: false });
+    const env = pair.env("---");
+    await expect(doctor({ env, tables: ["mesages"] })).rejects.toThrow(
+      "SQLite has no table mesages. It has document_collaborators, documents",
+    );
+    await expect(doctor({ env, signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "INTERRUPTED" });
+  });
+});
