@@ -2,6 +2,7 @@ import { type Config, postgresVariables, readConfig, targetName } from "../confi
 import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine, Side } from "../engines/engine.js";
+import type { PostgresEngine } from "../engines/postgres.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import { type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
@@ -11,7 +12,7 @@ import type { ToolOptions } from "./options.js";
 export interface Databases {
   readonly config: Config;
   readonly sqlite: Engine;
-  readonly postgres: Engine;
+  readonly postgres: PostgresEngine;
   /** Both as a person may read them: no password, no token. */
   readonly names: Readonly<Record<Side, string>>;
 }
@@ -56,11 +57,11 @@ export async function withDatabases<T>(
 }
 
 /** Opens one database, works with it, and closes it whatever happens. */
-export async function withEngine<T>(
-  side: Side,
+export async function withEngine<T, S extends Side>(
+  side: S,
   config: Config,
   options: ToolOptions & OpenOptions,
-  work: (engine: Engine) => Promise<T>,
+  work: (engine: Engines[S]) => Promise<T>,
 ): Promise<T> {
   const engine = await openEngine(side, config, options);
   try {
@@ -117,15 +118,25 @@ async function orNone<T>(look: Promise<T>): Promise<T | null> {
 }
 
 /** Opens one database. Who opens closes. */
-export async function openEngine(
-  side: Side,
+export async function openEngine<S extends Side>(
+  side: S,
   config: Config,
-  { logger, createFile }: ToolOptions & OpenOptions,
-): Promise<Engine> {
-  if (side === "sqlite") {
-    const { openLibsql } = await import("../engines/libsql.js");
-    return openLibsql({ config: config.sqlite, logger: logger ?? silentLogger, createFile: createFile ?? false });
-  }
+  options: ToolOptions & OpenOptions,
+): Promise<Engines[S]> {
+  return openers[side](config, options);
+}
+
+/** What an engine of that side can do. */
+export type EngineOf<S extends Side> = Awaited<ReturnType<(typeof openers)[S]>>;
+
+const openers = { sqlite: openSqlite, postgres: openPostgresql } as const;
+
+async function openSqlite(config: Config, { logger, createFile }: ToolOptions & OpenOptions): Promise<Engine> {
+  const { openLibsql } = await import("../engines/libsql.js");
+  return openLibsql({ config: config.sqlite, logger: logger ?? silentLogger, createFile: createFile ?? false });
+}
+
+async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<PostgresEngine> {
   if (config.postgres === null)
     throw new DualDbError("CONFIG_INVALID", `No PostgreSQL is named: set ${postgresVariables}.`);
   const { openPostgres } = await import("../engines/postgres.js");
