@@ -5,9 +5,10 @@ import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { migrateCommand } from "./migrate.js";
 import { type Terminal, write } from "./terminal.js";
+import { verifyCommand } from "./verify.js";
 
 /** In the order of the help. */
-const commands = [migrateCommand, doctorCommand, exportCommand];
+const commands = [migrateCommand, doctorCommand, exportCommand, verifyCommand];
 
 /**
  * The command line: parses the arguments, calls a command, resolves to the exit status. 0: done. 1: could not tell or could not do it.

@@ -1,0 +1,147 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Side } from "../engines/engine.js";
+import type { SchemaDifference } from "../migrate/verify/schema.js";
+import type { Difference } from "../migrate/verify/table.js";
+import { type TableReport, type VerifyReport, verify } from "../migrate/verify.js";
+import { type Terminal, write } from "./terminal.js";
+import { toolCommand } from "./tool.js";
+
+const jsonHelp = `
+The JSON document: { ok, equal, from: the side whose rows count, armed, beganAt, endedAt, tables, notCompared, sequences,
+orphans, schema, search }. tables: [{ table, sqlite, postgres: rows; equal, missing, extra, different, refused, owed;
+differences: the first 1,000 of [{ table, key, kind: missing | extra | different | refused | owed, columns?, column?,
+reason? }] }]; notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }];
+orphans: [{ side, table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says
+nothing about rows; search: { words, missed: [{ side, key }] } or null.
+Exit status: 0 equal; 3 something differs, is refused or still owed; 1 could not tell.`;
+
+/** `dualdb verify`: compares both databases to the last row and column. */
+export function verifyCommand(terminal: Terminal, finish: (status: number) => void): Command {
+  return toolCommand<VerifyReport>(
+    {
+      name: "verify",
+      description: "compare both databases, every row and column; changes nothing, and may run while others write",
+      jsonHelp,
+      configure: configureVerify,
+      run: (options, { from, settle, output }) =>
+        verify({
+          ...options,
+          ...(from === undefined ? {} : { from: from as Side }),
+          ...(settle === undefined ? {} : { settleMs: settle as number }),
+          ...(output === undefined ? {} : { output: String(output) }),
+        }),
+      print,
+      status: ({ equal }) => (equal ? 0 : 3),
+    },
+    terminal,
+    finish,
+  );
+}
+
+function configureVerify(command: Command): void {
+  command
+    .addOption(fromOption())
+    .option("--settle <seconds>", "how long to wait for rows that are owed or change (default: 30)", millisecondsOf)
+    .option("--output <file>", "write every difference there, one JSON object a line");
+}
+
+/** Whose rows count. */
+export function fromOption(): Option {
+  const description = "whose rows count (default: the primary of a pair, else sqlite)";
+  return new Option("--from <side>", description).choices(["sqlite", "postgres"]);
+}
+
+/** An option's seconds. */
+export function millisecondsOf(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === "" || !(seconds >= 0)) throw new InvalidArgumentError("Give a number of seconds.");
+  return seconds * 1_000;
+}
+
+function print(report: VerifyReport, terminal: Terminal, quiet: boolean): void {
+  const width = Math.max(0, ...report.tables.map(({ table }) => table.length));
+  for (const table of report.tables) if (!quiet || !isEqual(table)) printTable(table, width, terminal);
+  printOthers(report, terminal, quiet);
+  if (report.equal) {
+    if (!quiet)
+      write(
+        terminal.stdout,
+        terminal,
+        "green",
+        `equal: ${names[report.from]}'s rows are all in ${names[otherOf(report.from)]}`,
+      );
+  } else write(terminal.stdout, terminal, "red", "not equal: see above");
+}
+
+const names: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
+const differencesShown = 20;
+
+function otherOf(side: Side): Side {
+  return side === "sqlite" ? "postgres" : "sqlite";
+}
+
+function isEqual({ missing, extra, different, refused, owed }: TableReport): boolean {
+  return missing + extra + different + refused + owed === 0;
+}
+
+/** A line for a table, and one for each of its first differences. */
+export function printTable(report: TableReport, width: number, terminal: Terminal): void {
+  const { table, sqlite, postgres, differences } = report;
+  const counts = (["missing", "extra", "different", "refused", "owed"] as const)
+    .filter((kind) => report[kind] > 0)
+    .map((kind) => `${report[kind].toLocaleString("en")} ${kind}`);
+  const rows = `sqlite ${sqlite.toLocaleString("en").padStart(9)}  postgres ${postgres.toLocaleString("en").padStart(9)}`;
+  const verdict = counts.length === 0 ? "equal" : counts.join(", ");
+  write(
+    terminal.stdout,
+    terminal,
+    counts.length === 0 ? "green" : "red",
+    `${table.padEnd(width)}  ${rows}  ${verdict}`,
+  );
+  for (const difference of differences.slice(0, differencesShown))
+    write(terminal.stdout, terminal, null, `  ${lineOf(difference)}`);
+  const total = report.missing + report.extra + report.different + report.refused + report.owed;
+  const more = total - Math.min(differences.length, differencesShown);
+  if (more > 0)
+    write(terminal.stdout, terminal, "dim", `  and ${more.toLocaleString("en")} more: --output FILE has them all`);
+}
+
+/** What is amiss with one row. */
+export function lineOf(difference: Difference): string {
+  const { kind, key } = difference;
+  const line = `${kind.padEnd(9)}  ${printable(key)}`;
+  if (kind === "different") return `${line}  ${difference.columns.join(", ")}`;
+  if (kind !== "refused") return line;
+  return `${line}  ${difference.column === null ? "" : `${difference.column}: `}${difference.reason}`;
+}
+
+/** A key is whatever somebody has written: it must not move the cursor. */
+function printable(key: string): string {
+  return key.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+function printOthers(
+  { notCompared, sequences, orphans, schema, search }: VerifyReport,
+  terminal: Terminal,
+  quiet: boolean,
+): void {
+  const say = (text: string) => write(terminal.stdout, terminal, "yellow", text);
+  for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
+  for (const { side, table, columns, parent, rows } of orphans)
+    say(
+      `${table}: ${rows.toLocaleString("en")} rows of ${names[side]} point with ${columns.join(", ")} to no row of ${parent}`,
+    );
+  for (const { table, column, last, highest } of sequences)
+    say(
+      `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}`,
+    );
+  for (const { side, key } of search?.missed ?? [])
+    say(`messages: ${names[side]} does not find ${printable(key)} by a word in it`);
+  if (!quiet) for (const difference of schema) write(terminal.stdout, terminal, "dim", schemaLine(difference));
+  if (!quiet && search !== null && search.missed.length === 0 && search.words > 0)
+    write(terminal.stdout, terminal, "green", `search: ${search.words} words found on both sides`);
+}
+
+function schemaLine({ table, side, kind, columns }: SchemaDifference): string {
+  return `${table}: ${names[side]} has no ${kind}${columns.length === 0 ? "" : ` ${columns.join(", ")}`}, the other side has`;
+}

@@ -1,0 +1,84 @@
+import type { ExactValue } from "../engines/engine.js";
+import { plainDecimal } from "./decimal.js";
+import { typeOfColumn } from "./postgres-type.js";
+import { sameJson } from "./same-json.js";
+import type { Column } from "./table.js";
+
+/**
+ * Whether two values of a column of PostgreSQL are equal in its terms: `mine` as it would be carried there, `other` as it was read there.
+ * Never true of values that differ. Of types that only PostgreSQL understands, two spellings of one value count as different here.
+ */
+export function sameValue(column: Column, mine: ExactValue, other: ExactValue): boolean {
+  if (mine === other) return true;
+  if (mine === null || other === null) return false;
+  const { name } = typeOfColumn(column);
+  switch (column.kind) {
+    case "integer":
+    case "bigint":
+    case "numeric":
+      return plainDecimal(String(mine)) === plainDecimal(String(other));
+    case "real":
+      return sameFloat(Number(mine), Number(other), name === "real");
+    case "boolean":
+      return flagOf(mine) === flagOf(other);
+    case "json":
+      return sameJson(String(mine), String(other));
+    case "blob":
+      return mine instanceof Uint8Array && other instanceof Uint8Array && Buffer.compare(mine, other) === 0;
+    case "text":
+      return name === "character" && String(mine).replace(/ +$/, "") === String(other).replace(/ +$/, "");
+    default:
+      return sameOther(name, String(mine), String(other));
+  }
+}
+
+/** PostgreSQL's REAL keeps 4 of the 8 bytes. Minus zero is zero there. */
+function sameFloat(mine: number, other: number, isSingle: boolean): boolean {
+  if (Number.isNaN(mine) || Number.isNaN(other)) return Number.isNaN(mine) && Number.isNaN(other);
+  return isSingle ? Math.fround(mine) === Math.fround(other) : mine === other;
+}
+
+const flags: Readonly<Record<string, boolean>> = { t: true, true: true, "1": true, f: false, false: false, "0": false };
+
+function flagOf(value: ExactValue): boolean | string {
+  return flags[String(value)] ?? String(value);
+}
+
+function sameOther(type: string, mine: string, other: string): boolean {
+  if (type === "uuid") return plainUuid(mine) === plainUuid(other);
+  if (!/^(date|timestamp)\b/.test(type)) return false;
+  const instant = instantOf(mine);
+  return instant !== null && instant === instantOf(other);
+}
+
+function plainUuid(text: string): string {
+  return text.replace(/[{}\s-]/g, "").toLowerCase();
+}
+
+const iso =
+  /^(\d{4,6})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s*(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?$/i;
+
+/** Microseconds since 1970, which is as fine as PostgreSQL's times are; null for text that is no ISO time. */
+function instantOf(text: string): bigint | null {
+  const parts = iso.exec(text.trim());
+  if (parts === null) return null;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour = "0",
+    minute = "0",
+    second = "0",
+    fraction = "",
+    ,
+    sign,
+    offsetHours = "0",
+    rest = "0",
+  ] = parts;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  date.setUTCHours(Number(hour), Number(minute), Number(second));
+  const offset = (sign === "-" ? -60_000 : 60_000) * (Number(offsetHours) * 60 + Number(rest));
+  return BigInt(date.getTime() - offset) * 1_000n + BigInt(Math.round(Number(`0.${fraction || "0"}`) * 1e6));
+}

@@ -1,0 +1,166 @@
+import type { TablePair } from "../data/discover.js";
+import type { Side } from "../engines/engine.js";
+import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
+import type { ToolOptions } from "./options.js";
+import { type Outcome, recordRun } from "./runs.js";
+import { DifferenceFile } from "./verify/difference-file.js";
+import { type Orphans, orphansOf } from "./verify/orphans.js";
+import { type SchemaDifference, schemaDifferences } from "./verify/schema.js";
+import { checkSearch, type SearchCheck } from "./verify/search.js";
+import { type BehindSequence, behindSequences } from "./verify/sequences.js";
+import { Patience } from "./verify/settling.js";
+import { livePair, lookOf, sourceOf } from "./verify/source.js";
+import { compareTable, type Difference, type DifferenceSink, type TableCounts } from "./verify/table.js";
+
+/** What a comparison takes. */
+export interface VerifyOptions extends ToolOptions {
+  /** Whose rows count, where the databases are no pair; SQLite by default. In a pair it is the primary. */
+  readonly from?: Side;
+  /** How long rows that are owed, or keep changing, are waited for in all, in milliseconds; 30,000 by default. */
+  readonly settleMs?: number;
+  /** A file for every difference, one JSON object a line. It is begun anew. */
+  readonly output?: string;
+}
+
+/** One table's rows. */
+export interface TableReport extends TableCounts {
+  readonly table: string;
+  /** The first 1,000. */
+  readonly differences: readonly Difference[];
+}
+
+/** What a comparison has found. Keys and names, never a value. */
+export interface VerifyReport {
+  /** Whether every row of the tables is the same on both sides, nothing is left out or owed, and the other checks are in order. */
+  readonly equal: boolean;
+  /** The side whose rows count. */
+  readonly from: Side;
+  /** Whether the databases are a pair, so that rows that are owed can be told from those that differ. */
+  readonly armed: boolean;
+  /** Unix times in milliseconds. */
+  readonly beganAt: number;
+  readonly endedAt: number;
+  readonly tables: readonly TableReport[];
+  /** Tables of SQLite that could not be compared, with the reason. */
+  readonly notCompared: readonly { readonly table: string; readonly reason: string }[];
+  readonly sequences: readonly BehindSequence[];
+  readonly orphans: readonly Orphans[];
+  /** What the tables' definitions differ in. Says nothing about the rows, and does not count for `equal`. */
+  readonly schema: readonly SchemaDifference[];
+  readonly search: SearchCheck | null;
+}
+
+const timeoutMs = 60_000;
+const settleMs = 30_000;
+const differencesInReport = 1_000;
+
+/**
+ * Compares both databases to the last row and column, and changes nothing. What is compared is the source's row as the mirror would carry
+ * it; equal means equal in PostgreSQL's terms. Others may write meanwhile: what is owed, or has just moved, is looked at again until it
+ * settles.
+ * @throws NOT_PRIMARY where `from` is the shadow of a pair, or the primary moves meanwhile. CONFIG_INVALID. FILE_UNUSABLE. INTERRUPTED.
+ */
+export async function verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { output } = options;
+  const file = output === undefined ? null : await DifferenceFile.open(output);
+  try {
+    return await withDatabases(withTwoConnections(options), async (databases) =>
+      compareScene(databases, await sceneOf(databases, options), options, async (difference) => file?.add(difference)),
+    );
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Rows are looked at again while the stream of all rows is open. */
+export function withTwoConnections<Options extends ToolOptions>(options: Options): Options {
+  const env = options.env ?? process.env;
+  return env.POSTGRES_POOL_SIZE?.trim() === "1" ? { ...options, env: { ...env, POSTGRES_POOL_SIZE: "2" } } : options;
+}
+
+/** The comparison itself, between databases that are open. Every difference goes to `sink`, which it waits for. */
+export async function compareScene(
+  databases: Databases,
+  scene: Scene,
+  options: VerifyOptions,
+  sink: DifferenceSink,
+): Promise<VerifyReport> {
+  const clock = options.clock ?? Date.now;
+  const beganAt = clock();
+  const from = sourceOf(scene, options.from);
+  const tables = await compareTables(databases, scene, from, options, sink);
+  const checks = await check(databases, scene);
+  const report = {
+    from,
+    armed: livePair(scene) !== null,
+    beganAt,
+    endedAt: clock(),
+    tables,
+    notCompared: scene.pairing.unmirrored,
+    ...checks,
+  };
+  const equal = isEqual(report);
+  if (report.armed) await record(databases, options, { ...report, equal });
+  return { equal, ...report };
+}
+
+async function compareTables(
+  databases: Databases,
+  scene: Scene,
+  from: Side,
+  options: VerifyOptions,
+  sink: DifferenceSink,
+): Promise<TableReport[]> {
+  const { signal, onProgress } = options;
+  const look = lookOf(scene, from, databases, timeoutMs);
+  const patience = new Patience(options.settleMs ?? settleMs);
+  const reports: TableReport[] = [];
+  for (const table of scene.pairing.tables) {
+    const differences: Difference[] = [];
+    const counts = await compareTable(
+      table,
+      { ...databases, look, patience, timeoutMs, signal, onProgress },
+      async (difference) => {
+        if (differences.length < differencesInReport) differences.push(difference);
+        await sink(difference);
+      },
+    );
+    reports.push({ table: table.name, ...counts, differences });
+  }
+  return reports;
+}
+
+type Checks = Pick<VerifyReport, "sequences" | "orphans" | "schema" | "search">;
+
+async function check({ sqlite, postgres }: Databases, { pairing, graph }: Scene): Promise<Checks> {
+  const names = new Set(pairing.tables.map(({ name }) => name));
+  const pairs = pairing.pairs.filter(({ table }: TablePair) => names.has(table.name));
+  const orphans: Orphans[] = [];
+  for (const table of pairing.tables) orphans.push(...(await orphansOf(graph, table, { sqlite, postgres, timeoutMs })));
+  const sequences = await postgres.transaction({ mode: "read", timeoutMs }, (reader) => behindSequences(reader, pairs));
+  const search = await checkSearch(pairing.tables, sqlite, postgres);
+  return { sequences, orphans, schema: pairs.flatMap(schemaDifferences), search };
+}
+
+function isEqual(report: Omit<VerifyReport, "equal">): boolean {
+  const { tables, notCompared, sequences, orphans, schema, search, armed, from } = report;
+  const lost = schema.some(({ kind, side }) => kind === "column" && side !== from);
+  // While SQLite is primary nobody asks PostgreSQL for a number.
+  const counters = armed && from === "sqlite" ? 0 : sequences.length;
+  const amiss = notCompared.length + counters + orphans.length + (search?.missed.length ?? 0);
+  return !lost && amiss === 0 && tables.every(isTableEqual);
+}
+
+function isTableEqual({ missing, extra, different, refused, owed }: TableCounts): boolean {
+  return missing + extra + different + refused + owed === 0;
+}
+
+/** For `dualdb status` and its gates. */
+async function record({ postgres }: Databases, options: VerifyOptions, report: VerifyReport): Promise<void> {
+  const { equal, beganAt, endedAt, tables } = report;
+  const outcome: Outcome = equal ? "done" : "differs";
+  const sum = (count: keyof Omit<TableCounts, "equal">) => tables.reduce((total, table) => total + table[count], 0);
+  const counts = { rows: sum(report.from), missing: sum("missing"), extra: sum("extra"), different: sum("different") };
+  const facts = { tables: options.tables ?? null, equal, ...counts, refused: sum("refused"), owed: sum("owed") };
+  await recordRun(postgres, { command: "verify", outcome, beganAt, endedAt, facts }, options.logger);
+}
