@@ -1,11 +1,10 @@
-import type { ExactValue } from "../engines/engine.js";
-import { hasDuplicateKeys } from "./duplicate-keys.js";
+import type { ExactValue, Side } from "../engines/engine.js";
+import type { Carry, Notes } from "./carry.js";
 import type { Finding } from "./finding.js";
-import { classifyJson } from "./json.js";
-import { parseNumber, roundHalfAway } from "./number.js";
+import { encodeKey } from "./key.js";
 import type { Column, Table } from "./table.js";
-import { cleanText } from "./text.js";
-import { unwrapText, wrapText } from "./wrapper.js";
+import { carryToPostgres } from "./to-postgres.js";
+import { carryToSqlite } from "./to-sqlite.js";
 
 /** One row of the source, its values in the order of the table's columns. */
 export interface SourceRow {
@@ -22,167 +21,138 @@ export interface ConvertedRow {
   readonly findings: readonly Finding[];
 }
 
-type Outcome = { readonly value: ExactValue; readonly action?: Finding["action"]; readonly reason?: string };
+/** Brings rows of one table to the other side. What each column needs is settled once, so that an ordinary row is quick. */
+export type Converter = (row: SourceRow) => ConvertedRow;
 
 /** A row of SQLite as PostgreSQL takes it: the values of section "Values" of the documentation, whatever a column really holds. */
 export function toPostgres(table: Table, row: SourceRow): ConvertedRow {
-  return convert(table, row, (value, column) => postgresValue(value, column));
+  return converterOf(table, "postgres")(row);
 }
 
 /** A row of PostgreSQL as SQLite takes it. */
 export function toSqlite(table: Table, row: SourceRow): ConvertedRow {
-  return convert(table, row, (value, column) => sqliteValue(value, column));
+  return converterOf(table, "sqlite")(row);
 }
 
-function convert(table: Table, row: SourceRow, carry: (value: ExactValue, column: Column) => Outcome): ConvertedRow {
-  const findings: Finding[] = [];
-  const note = (column: Column, action: Finding["action"], reason: string) =>
-    findings.push({ table: table.name, key: row.key, column: column.name, reason, action });
-  const values = table.columns.map((column, index) => {
-    const { value, action, reason } = carry(row.values[index] ?? null, column);
-    if (action !== undefined) note(column, action, reason ?? "");
-    else if (row.repaired?.has(column.name)) note(column, "altered", "text that is not UTF-8");
-    if (value === null && column.notNull && action !== "refused")
-      note(column, "refused", "NULL in a column that is NOT NULL");
-    return value;
-  });
-  return { key: row.key, values, findings: [...findings, ...keyFindings(table, findings, row.key)] };
+const known = { sqlite: new WeakMap<Table, Converter>(), postgres: new WeakMap<Table, Converter>() };
+
+/** The converter for rows that go to the target, by the target's types. Made once for each table object. */
+export function converterOf(table: Table, target: Side): Converter {
+  const found = known[target].get(table);
+  if (found !== undefined) return found;
+  const converter = compile(table, target);
+  known[target].set(table, converter);
+  return converter;
+}
+
+const none: readonly Finding[] = [];
+
+function compile(table: Table, target: Side): Converter {
+  const remarks = new Remarks(table);
+  const cells = table.columns.map((column) => cellOf(table, column, target, remarks));
+  return (row) => {
+    const { key, values: source, repaired } = row;
+    const values = new Array<ExactValue>(cells.length);
+    remarks.begin(key);
+    for (let index = 0; index < cells.length; index++) {
+      values[index] = (cells[index] as Cell)(source[index] ?? null, repaired);
+    }
+    return { key, values, findings: remarks.end() };
+  };
+}
+
+type Cell = (value: ExactValue, repaired: SourceRow["repaired"]) => ExactValue;
+
+function cellOf(table: Table, column: Column, target: Side, remarks: Remarks): Cell {
+  const carry = target === "postgres" ? carryToPostgres(column) : carryToSqlite(column);
+  const notes = remarks.of(column.name);
+  const notNull = target === "postgres" ? column.notNull : (column.sqliteNotNull ?? column.notNull);
+  const plain: Cell = (value, repaired) => {
+    if (value === null) return notNull ? notes.refused("NULL in a column that is NOT NULL") : null;
+    const bytes = repaired?.get(column.name);
+    if (bytes !== undefined) return repairedValue(value, bytes, column, carry, notes);
+    return carry === null ? value : carry(value, notes);
+  };
+  const isRespelled = table.key.includes(column.name) && column.kind !== "text" && column.kind !== "blob";
+  return isRespelled ? keyCell(plain, notes) : plain;
+}
+
+/** Text that is no UTF-8: a column of bytes takes it as it was. */
+function repairedValue(
+  value: Exclude<ExactValue, null>,
+  bytes: Uint8Array,
+  column: Column,
+  carry: Carry | null,
+  notes: FindingNotes,
+): ExactValue {
+  const before = notes.count;
+  if (column.kind === "blob") {
+    notes.altered("text in a column of bytes");
+    return bytes;
+  }
+  const carried = carry === null ? value : carry(value, notes);
+  if (notes.count === before) notes.altered("text that is not UTF-8");
+  return carried;
+}
+
+/** The other side's text of a key has to be the same, or it would name another row. */
+function keyCell(plain: Cell, notes: FindingNotes): Cell {
+  return (value, repaired) => {
+    const before = notes.count;
+    const carried = plain(value, repaired);
+    if (carried === value || notes.count !== before || encodeKey([carried]) === encodeKey([value])) return carried;
+    return notes.refused("a key that the other side spells in another way");
+  };
+}
+
+interface FindingNotes extends Notes {
+  /** How many there are in this row, of all columns. */
+  readonly count: number;
+}
+
+/** What is to be said about the row that is being converted. */
+class Remarks {
+  readonly #table: Table;
+  #key = "";
+  #findings: Finding[] | null = null;
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  begin(key: string): void {
+    this.#key = key;
+    this.#findings = null;
+  }
+
+  end(): readonly Finding[] {
+    if (this.#findings === null) return none;
+    return [...this.#findings, ...keyFindings(this.#table, this.#findings)];
+  }
+
+  of(column: string): FindingNotes {
+    const add = (action: Finding["action"], reason: string) => {
+      this.#findings ??= [];
+      this.#findings.push({ table: this.#table.name, key: this.#key, column, reason, action });
+    };
+    const count = () => this.#findings?.length ?? 0;
+    return {
+      get count() {
+        return count();
+      },
+      altered: (reason) => add("altered", reason),
+      wrapped: (reason) => add("wrapped", reason),
+      refused: (reason) => {
+        add("refused", reason);
+        return null;
+      },
+    };
+  }
 }
 
 /** A key that had to be altered would name another row on the target. */
-function keyFindings(table: Table, findings: readonly Finding[], key: string): Finding[] {
+function keyFindings(table: Table, findings: readonly Finding[]): Finding[] {
   return findings
     .filter(({ column, action }) => action !== "refused" && table.key.includes(column))
-    .map(({ column, reason }) => ({
-      table: table.name,
-      key,
-      column,
-      reason: `${reason} in the key`,
-      action: "refused" as const,
-    }));
-}
-
-function postgresValue(value: ExactValue, column: Column): Outcome {
-  if (value === null) return { value };
-  switch (column.kind) {
-    case "integer":
-      return wholeNumber(value, 2n ** 31n);
-    case "bigint":
-      return wholeNumber(value, 2n ** 63n);
-    case "real":
-      return realNumber(value);
-    case "boolean":
-      return booleanValue(value);
-    case "json":
-      return jsonValue(textOf(value));
-    case "blob":
-      return value instanceof Uint8Array
-        ? { value }
-        : altered(Buffer.from(textOf(value).text), "text in a column of bytes");
-    default:
-      return textValue(textOf(value));
-  }
-}
-
-function sqliteValue(value: ExactValue, column: Column): Outcome {
-  if (typeof value === "boolean") return { value: value ? 1n : 0n };
-  if (typeof value === "number" && !Number.isFinite(value)) return refused("a number that is not finite");
-  if (column.kind === "json" && typeof value === "string") return { value: unwrapText(value) };
-  return { value };
-}
-
-function refused(reason: string): Outcome {
-  return { value: null, action: "refused", reason };
-}
-
-function altered(value: ExactValue, reason: string): Outcome {
-  return { value, action: "altered", reason };
-}
-
-interface Text {
-  readonly text: string;
-  readonly reason?: string;
-}
-
-function textOf(value: ExactValue): Text {
-  if (value instanceof Uint8Array)
-    return { text: Buffer.from(value).toString("utf8"), reason: "bytes in a column of text" };
-  return { text: typeof value === "boolean" ? String(Number(value)) : String(value) };
-}
-
-function textValue({ text, reason }: Text): Outcome {
-  const clean = cleanText(text);
-  if (clean !== text) return altered(clean, "NUL or a lone surrogate in text");
-  return reason === undefined ? { value: text } : altered(text, reason);
-}
-
-function jsonValue({ text, reason }: Text): Outcome {
-  const classified = classifyJson(text);
-  if ("wrapped" in classified) {
-    const clean = classified.wrapped === text ? "" : ", with NUL or a lone surrogate";
-    return {
-      value: wrapText(classified.wrapped),
-      action: "wrapped",
-      reason: `text that jsonb cannot hold as a document${clean}`,
-    };
-  }
-  const { document } = classified;
-  if (document !== text) return altered(document, "NUL or a lone surrogate in JSON");
-  if (hasDuplicateKeys(document)) return altered(document, "duplicate keys in JSON");
-  return reason === undefined ? { value: document } : altered(document, reason);
-}
-
-/** Integers of PostgreSQL's range; `limit` is the first power of two beyond it. */
-function wholeNumber(value: ExactValue, limit: bigint): Outcome {
-  const whole = wholeOf(value);
-  if (whole === null) return refused("not a number in an integer column");
-  if (whole.value >= limit || whole.value < -limit) return refused("integer beyond the column's range");
-  return whole.rounded ? altered(whole.value, "fraction in an integer column") : { value: whole.value };
-}
-
-function wholeOf(value: ExactValue): { readonly value: bigint; readonly rounded: boolean } | null {
-  if (typeof value === "bigint") return { value, rounded: false };
-  if (typeof value === "boolean") return { value: value ? 1n : 0n, rounded: false };
-  if (typeof value === "string" && /^\s*[+-]?\d+\s*$/.test(value))
-    return { value: BigInt(value.trim().replace(/^\+/, "")), rounded: false };
-  const number = numberOf(value);
-  if (number === null || !Number.isFinite(number)) return null;
-  return { value: BigInt(roundHalfAway(number)), rounded: !Number.isInteger(number) };
-}
-
-function numberOf(value: ExactValue): number | null {
-  if (typeof value === "number") return value;
-  return typeof value === "string" ? (parseNumber(value) ?? null) : null;
-}
-
-function realNumber(value: ExactValue): Outcome {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return BigInt(number) === value
-      ? { value: number }
-      : altered(number, "integer beyond the precision of a real column");
-  }
-  const number = numberOf(value);
-  return number === null ? refused("not a number in a real column") : { value: number };
-}
-
-const words: Readonly<Record<string, boolean>> = {
-  true: true,
-  t: true,
-  yes: true,
-  on: true,
-  false: false,
-  f: false,
-  no: false,
-  off: false,
-};
-
-function booleanValue(value: ExactValue): Outcome {
-  if (typeof value === "string" && value.trim().toLowerCase() in words) {
-    return altered(words[value.trim().toLowerCase()] ?? null, "a word in a flag column");
-  }
-  const whole = wholeOf(value);
-  if (whole === null) return refused("neither 0 nor 1 in a flag column");
-  if (whole.value === 0n || whole.value === 1n) return { value: whole.value === 1n };
-  return altered(true, "a number other than 0 and 1 in a flag column");
+    .map((finding) => ({ ...finding, reason: `${finding.reason} in the key`, action: "refused" }));
 }

@@ -2,3 +2,4 @@ export type { DiscoveredColumn, DiscoveredTable, GeneratedColumn, Index, IndexCo
 export { discoverPostgres } from "./discover-postgres.js";
 export { discoverSqlite } from "./discover-sqlite.js";
 export { type AmbiguousNames, type MissingColumn, type Pairing, pairTables, type TablePair } from "./pair.js";
+export { pairDatabases, surveyPairing } from "./pair-times.js";

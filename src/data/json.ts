@@ -55,7 +55,7 @@ function isWrapperLike(value: unknown): boolean {
 }
 
 /** Whether PostgreSQL takes the numbers and the nesting of a JSON document and gives back what parses to the same. */
-function fitsJsonb(document: string): boolean {
+export function fitsJsonb(document: string): boolean {
   if (!suspicious.test(document) && document.length <= 2 * deepest) return true;
   const outline = withoutStrings(document);
   return !suspicious.test(outline) && depthOf(outline) <= deepest;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import sql, { raw } from "sql-template-tag";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables, surveyPairing } from "../data/discover.js";
 import { keyExpression } from "../data/key.js";
 import { rowsOf } from "../data/rows.js";
 import { nameOn, quotedOn, type Table } from "../data/table.js";
@@ -47,7 +47,8 @@ export async function arm(sqlite: Engine, postgres: Engine, clock: () => number)
     const lost: Lost = { sqlite: found.lost, postgres: gone };
     const states = { sqlite: found.state, postgres: state };
     assertPartners(states);
-    const pairing = pairTables(found.tables, await discoverPostgres(transaction));
+    const paired = pairTables(found.tables, await discoverPostgres(transaction));
+    const pairing = await sqlite.transaction({ mode: "read" }, (reader) => surveyPairing(reader, paired));
     assertComplete(pairing);
     assertNoneGone(pairing, found.triggers);
     const there = await postgresTriggerNames(transaction);
