@@ -126,10 +126,16 @@ export async function openEngine<S extends Side>(
   return openers[side](config, options);
 }
 
-/** What an engine of that side can do. */
-export type EngineOf<S extends Side> = Awaited<ReturnType<(typeof openers)[S]>>;
+/** What the engine of each side can do. */
+export interface Engines {
+  readonly sqlite: Engine;
+  readonly postgres: PostgresEngine;
+}
 
-const openers = { sqlite: openSqlite, postgres: openPostgresql } as const;
+const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & OpenOptions) => Promise<Engines[S]> } = {
+  sqlite: openSqlite,
+  postgres: openPostgresql,
+};
 
 async function openSqlite(config: Config, { logger, createFile }: ToolOptions & OpenOptions): Promise<Engine> {
   const { openLibsql } = await import("../engines/libsql.js");
