@@ -15,7 +15,7 @@ test("a short torture run", { timeout: 180_000 }, async () => {
   const scratch = mkdtempSync(path.join(inject("scratch"), "torture-"));
   const summary = await torture({ rounds, seed, dist, scratch, replacements: [], drill: null, report: () => {} });
   const text = summaryText(summary, seed);
-  if (summary.failed !== null) throw new Error(`${text}\n${failureText(summary.failed, seed, undefined)}`);
+  if (summary.failed !== null) throw new Error(`${text}\n${failureText(summary.failed, seed)}`);
   expect(summary.rounds).toBe(rounds);
   expect(summary.writes).toBeGreaterThanOrEqual(200 * rounds);
   expect(Object.keys(summary.faults)).not.toEqual([]);

@@ -22,8 +22,14 @@ export function teamName(region: unknown, number: unknown): string {
   return `${region}/${number}`;
 }
 
-/** Region and number of a team, as SQL literals. */
+/** Region and number of the team with that name. */
 export function teamKey(team: string): { readonly region: string; readonly number: number } {
   const slash = team.lastIndexOf("/");
   return { region: team.slice(0, slash), number: Number(team.slice(slash + 1)) };
+}
+
+/** A team's key as the journal spells it. */
+export function journalKey(team: string): string {
+  const { region, number } = teamKey(team);
+  return `${region},${number}`;
 }

@@ -2,7 +2,7 @@ import sql, { raw } from "sql-template-tag";
 import type { Engine, ExactRow, ExactValue } from "../../src/engines/engine.js";
 import { compareDatabases } from "../../src/migrate/compare.js";
 import { openAt } from "../support/libsql.js";
-import { teamName } from "./application.js";
+import { journalKey, teamName } from "./application.js";
 import type { CellValue, LogLine, TableName } from "./log.js";
 import { allows, type Cell, existence, type KnownRow, type Model, type ModelRow } from "./model.js";
 import { shared } from "./names.js";
@@ -186,6 +186,7 @@ class Judge {
   }
 
   #isConflict({ table, row, cells }: ModelRow): boolean {
+    if (table === "teams") return this.#conflicts.has(`${table}/${journalKey(row)}`);
     const ids = [...(cells.get("id")?.seen ?? []), this.#before.get(`${table}/${row}`)?.values.id];
     return ids.some((id) => this.#conflicts.has(`${table}/${id}`));
   }

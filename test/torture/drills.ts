@@ -4,7 +4,8 @@ import type { Flags } from "../../src/route.js";
 import { quarantineAfter } from "../../src/shadow/journal.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
 import { set } from "./caller.js";
-import { Missed, Scene, type Stage } from "./scene.js";
+import { Missed, Scene } from "./scene.js";
+import type { Stage } from "./stage.js";
 import { plain } from "./statements.js";
 
 /**

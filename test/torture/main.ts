@@ -61,7 +61,8 @@ async function tryOne(mutant: Mutant | null, aloud: boolean): Promise<Summary> {
     report,
   });
   if (aloud) print(summaryText(summary, seed));
-  if (aloud && summary.failed !== null) print(failureText(summary.failed, seed, mutant?.name));
+  if (aloud && summary.failed !== null)
+    print(failureText(summary.failed, seed, { mutant: mutant?.name, drill: given.drill }));
   if (given.keep || (aloud && mutant === null && summary.failed !== null)) print(`databases and logs: ${scratch}`);
   else rmSync(scratch, { recursive: true, force: true });
   return summary;

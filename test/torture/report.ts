@@ -16,12 +16,18 @@ export function summaryText(summary: Summary, seed: number): string {
   return lines.join("\n");
 }
 
-export function failureText(failed: NonNullable<Summary["failed"]>, seed: number, mutant: string | undefined): string {
+/** `options`: those of the command line that the failure needs besides. */
+export function failureText(
+  failed: NonNullable<Summary["failed"]>,
+  seed: number,
+  options: Readonly<Record<string, string | undefined>> = {},
+): string {
   const { round, plan, deviations } = failed;
-  const with_ = mutant === undefined ? "" : ` --mutant ${mutant}`;
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const more = given.map(([name, value]) => ` --${name} "${value}"`).join("");
   const found = deviations.slice(0, shown).map(({ kind, what }) => `  ${kind}: ${what}`);
   if (deviations.length > shown) found.push(`  and ${deviations.length - shown} more`);
-  const replay = `replay: npm run torture -- --seed ${seed} --rounds ${round}${with_} (the choices are the same, the timing is not)`;
+  const replay = `replay: npm run torture -- --seed ${seed} --rounds ${round}${more} (the choices are the same, the timing is not)`;
   return [`round ${round} FAILED`, ...found, `plan: ${JSON.stringify(plan)}`, replay].join("\n");
 }
 

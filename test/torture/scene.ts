@@ -2,45 +2,15 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Engine, Side } from "../../src/engines/engine.js";
-import type { Flags } from "../../src/route.js";
 import { oneValue, openAt } from "../support/libsql.js";
-import { teamKey, teamName } from "./application.js";
+import { journalKey, teamKey, teamName } from "./application.js";
 import { Caller, set } from "./caller.js";
 import { type Effect, LogWriter, readLog } from "./log.js";
 import type { FromBot, TrapOrder } from "./messages.js";
 import { Model } from "./model.js";
 import { prefixOf, userOf } from "./names.js";
-import type { DatabasePair } from "./pair.js";
-import type { Random } from "./random.js";
-import type { Request } from "./requests.js";
+import type { Stage } from "./stage.js";
 import { type PlainStatement, plain } from "./statements.js";
-
-/** The two bots of a drill, and what can be done to them. Their lanes keep still. */
-export interface Stage {
-  readonly round: number;
-  readonly random: Random;
-  readonly pair: DatabasePair;
-  /** Directory of the round's logs. */
-  readonly logs: string;
-  /** An orderly stop or kill -9, and a start with these flags; resolves when the bot has opened or failed to. */
-  open(slot: number, flags: Flags, how?: "kill" | "stop"): Promise<void>;
-  /** The same, and `opened` tells when. */
-  launch(slot: number, flags: Flags): { readonly opened: Promise<void> };
-  /** An orderly stop; it starts again after the drill at the latest. */
-  stop(slot: number): Promise<void>;
-  ask(slot: number, request: Request): Promise<readonly Readonly<Record<string, unknown>>[]>;
-  /** Resolves when the trap has been sprung. */
-  trap(slot: number, order: TrapOrder): Promise<FromBot>;
-  /** Forgets its trap; a relay that is held goes on. */
-  resume(slot: number): void;
-  signal(slot: number, signal: NodeJS.Signals): void;
-  /** Breaks off its connections to PostgreSQL. */
-  cut(slot: number): void;
-  /** Whether it can reach PostgreSQL. */
-  link(slot: number, up: boolean): void;
-  /** File of the present process's log. */
-  logOf(slot: number): string;
-}
 
 /** What a drill waited for did not happen in time: it has shown nothing, and nothing is wrong. */
 export class Missed extends Error {}
@@ -260,9 +230,4 @@ export class Scene {
   hasLogged(slot: number, event: string): boolean {
     return readLog(this.stage.logOf(slot)).some((line) => line.is === "event" && line.event === event);
   }
-}
-
-function journalKey(team: string): string {
-  const { region, number } = teamKey(team);
-  return `${region},${number}`;
 }
