@@ -118,7 +118,7 @@ class Export {
       name,
       file,
       rows: facts.rows,
-      columns: columns.map(({ name, kind, type = "" }) => ({ name, kind, type })),
+      columns: columns.map(({ name, kind, type, sqliteType }) => ({ name, kind, type: type ?? sqliteType ?? "" })),
       key,
       sha256: facts.sha256,
     };
