@@ -36,6 +36,8 @@ export interface ReadOptions {
   readonly asPrimary?: boolean;
   /** Give up with DATABASE_UNAVAILABLE after this many milliseconds. */
   readonly timeoutMs?: number;
+  /** One of a few statements that are asked all the time, for one row of text: the engine may keep it prepared, and answer at once. */
+  readonly kept?: boolean;
 }
 
 export interface WriteOptions {

@@ -6,7 +6,10 @@ import { ExponentialBackoff, halfJitterGenerator, handleWhen, retry } from "cock
 import type { SqliteConfig } from "../config.js";
 import { DualDbError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../logger.js";
+import type { Row } from "./engine.js";
 import { codeOf, type Doing, isBusy, isReadOnly, libsqlError, outcomeUnknown, type Place } from "./libsql-errors.js";
+import { KeptStatements } from "./libsql-kept.js";
+import type { BoundStatement } from "./libsql-values.js";
 
 export interface ConnectionOptions {
   readonly config: SqliteConfig;
@@ -34,6 +37,8 @@ export class Connection {
   readonly #file: string | null;
   readonly #logger: Logger;
   readonly #busyLimitMs: number;
+  /** null for a server. */
+  readonly #kept: KeptStatements | null;
   /** Whether the connection has its pragmas and has met no lock since. */
   #ready = false;
   #used = false;
@@ -46,6 +51,7 @@ export class Connection {
     this.#file = options.config.file;
     this.#logger = options.logger;
     this.#busyLimitMs = options.busyLimitMs ?? BUSY_LIMIT_MS;
+    this.#kept = this.#file === null ? null : new KeptStatements(this.#file);
   }
 
   /** Opens the file or reaches the server. Throws a DualDbError that names it. */
@@ -76,6 +82,13 @@ export class Connection {
     return this.#insist(work);
   }
 
+  /** The first row of a statement that is kept prepared; undefined where it has to be asked in the ordinary way. */
+  kept(bound: BoundStatement): Row | undefined {
+    if (!this.#ready || this.#kept === null) return undefined;
+    if (this.#kept.closed && this.#currentInode() !== this.#inode) return undefined;
+    return this.#kept.first(bound);
+  }
+
   /** The promise, given up when a server says nothing for too long. */
   limited<T>(promise: Promise<T>, doing: Doing, limitMs = SERVER_LIMIT_MS): Promise<T> {
     return this.place.remote ? this.#race(promise, doing, limitMs) : promise;
@@ -83,11 +96,13 @@ export class Connection {
 
   /** Brings the write-ahead log into the file first, which the driver leaves undone: whoever copies the file then has all of it. */
   async end(): Promise<void> {
+    this.#kept?.drop();
     if (this.#file !== null && this.#ready) await this.#checkpoint();
     this.close();
   }
 
   close(): void {
+    this.#kept?.drop();
     this.#client.close();
   }
 
@@ -126,6 +141,8 @@ export class Connection {
   }
 
   async #prepare(): Promise<void> {
+    // The file may be another one now.
+    this.#kept?.drop();
     if (this.#used) {
       // The driver would make a new, empty file in the place of one that has been taken away.
       if (this.#file !== null) await checkFile(this.#file, false);

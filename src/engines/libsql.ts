@@ -44,6 +44,8 @@ class LibsqlEngine implements Engine {
 
   async read(statement: Statement, options: ReadOptions = {}): Promise<Row[]> {
     const bound = bind(statement);
+    const kept = options.kept === true && this.#closing === undefined ? this.#connection.kept(bound) : undefined;
+    if (kept !== undefined) return [kept];
     const began = performance.now();
     return this.#slot("read", (client) => {
       const rows = readRows(client, bound, options);

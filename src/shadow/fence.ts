@@ -19,14 +19,17 @@ export class Fence {
   }
 
   /**
-   * One statement on SQLite, of one column, since the driver is slow over each. After a forced roll-back, and before the databases are
+   * One statement on SQLite, kept prepared, since it stands before every read. After a forced roll-back, and before the databases are
    * a pair, everything counts as owed.
    */
   async look(scope: Scope): Promise<Look> {
-    const [row] = await this.#sqlite.read(sql`SELECT CASE
+    const [row] = await this.#sqlite.read(
+      sql`SELECT CASE
       WHEN "primary" <> 'sqlite' THEN 'elsewhere'
       WHEN forced = 0 AND pair_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dualdb_journal ${entriesOf(scope)}) THEN 'clear'
-      ELSE 'owed' END AS look FROM dualdb_state WHERE id = 1`);
+      ELSE 'owed' END AS look FROM dualdb_state WHERE id = 1`,
+      { kept: true },
+    );
     return row === undefined ? "elsewhere" : (row.look as Look);
   }
 }
