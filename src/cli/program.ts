@@ -3,12 +3,15 @@ import { Command, CommanderError } from "commander";
 import { codes, DualDbError } from "../errors.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
+import { importCommand } from "./import.js";
 import { migrateCommand } from "./migrate.js";
+import { repairCommand } from "./repair.js";
+import { statusCommand } from "./status.js";
 import { type Terminal, write } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 
 /** In the order of the help. */
-const commands = [migrateCommand, doctorCommand, exportCommand, verifyCommand];
+const commands = [migrateCommand, doctorCommand, exportCommand, importCommand, verifyCommand, repairCommand, statusCommand];
 
 /**
  * The command line: parses the arguments, calls a command, resolves to the exit status. 0: done. 1: could not tell or could not do it.

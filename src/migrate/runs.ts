@@ -37,11 +37,12 @@ export async function recordRun(postgres: Engine, run: Run, logger: Logger = sil
   }
 }
 
-/** The last run of each command on this pair; none where PostgreSQL has no tables of ours. */
+/** The last run of each command on this pair, by outcome and tables, the latest first. */
 export async function lastRuns(transaction: Transaction): Promise<Run[]> {
   const rows = await transaction.query(
-    sql`SELECT DISTINCT ON (r.command) r.command, r.outcome, r.began_at, r.ended_at, r.facts FROM dualdb_runs AS r
-      JOIN dualdb_state AS s ON s.pair_id = r.pair_id ORDER BY r.command, r.ended_at DESC, r.id DESC`,
+    sql`SELECT * FROM (SELECT DISTINCT ON (r.command, r.outcome, r.facts -> 'tables') r.id, r.command, r.outcome, r.began_at, r.ended_at,
+        r.facts FROM dualdb_runs AS r JOIN dualdb_state AS s ON s.pair_id = r.pair_id
+        ORDER BY r.command, r.outcome, r.facts -> 'tables', r.ended_at DESC, r.id DESC) AS l ORDER BY ended_at DESC, id DESC`,
   );
   return rows.map(runOf);
 }

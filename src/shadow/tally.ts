@@ -27,6 +27,8 @@ export interface TallySources {
 }
 
 const everyMs = 10_000;
+/** Soon after the start, so that somebody who has just restarted the application sees its route. */
+const firstMs = 1_000;
 const timeoutMs = 2_000;
 
 /**
@@ -50,7 +52,7 @@ export class Tally {
 
   start(sources: TallySources): void {
     this.#sources = sources;
-    this.#timer ??= setInterval(() => void this.tell(), everyMs).unref();
+    this.#timer ??= setTimeout(() => this.#tick(), firstMs).unref();
   }
 
   /** Counts an error that is being logged. */
@@ -69,10 +71,15 @@ export class Tally {
 
   /** Tells the rest, where PostgreSQL answers. */
   async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     await this.#telling;
     await this.tell();
+  }
+
+  #tick(): void {
+    this.#timer = setTimeout(() => this.#tick(), everyMs).unref();
+    void this.tell();
   }
 
   async #tell(): Promise<void> {

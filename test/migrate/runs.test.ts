@@ -18,12 +18,13 @@ const verify = (outcome: Run["outcome"], endedAt: number): Run => ({
 const runsOf = (pair: TestPair) => pair.postgres.transaction({ mode: "read" }, lastRuns);
 
 describe("runs", () => {
-  test("the last one of each command is remembered in an armed pair", async () => {
+  test("the last one of each command and outcome is remembered in an armed pair", async () => {
     const pair = await TestPair.create();
     await (await pair.open("--S")).close();
-    for (const run of [verify("differs", 10), verify("done", 20), { ...verify("done", 5), command: "copy" }])
+    const copy = { ...verify("done", 5), command: "copy" };
+    for (const run of [verify("done", 10), verify("differs", 15), verify("done", 20), copy])
       expect(await recordRun(pair.postgres, run)).toBe(true);
-    expect(await runsOf(pair)).toEqual([{ ...verify("done", 5), command: "copy" }, verify("done", 20)]);
+    expect(await runsOf(pair)).toEqual([verify("done", 20), verify("differs", 15), copy]);
   });
 
   test("leave no trace where the databases are no pair, and are forgotten with the pair", async () => {

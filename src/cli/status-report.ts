@@ -1,0 +1,120 @@
+import type { Side } from "../engines/engine.js";
+import type { Latency } from "../metrics.js";
+import type { GateReport } from "../migrate/gates.js";
+import type { Check } from "../migrate/status/check.js";
+import { duration } from "../migrate/status/duration.js";
+import type { MigrationStatus } from "../migrate/status.js";
+import { type Colour, type Terminal, write } from "./terminal.js";
+
+const names: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
+
+/** A whole status for a person; with `quiet` only what is amiss. */
+export function printStatus(status: MigrationStatus, terminal: Terminal, quiet: boolean): void {
+  const line = (label: string, text: string, colour: Colour | null = null) =>
+    write(terminal.stdout, terminal, colour, `${label.padEnd(14)}${text}`);
+  if (!quiet) {
+    write(terminal.stdout, terminal, "bold", `sqlite        ${status.databases.sqlite}`);
+    write(terminal.stdout, terminal, "bold", `postgres      ${status.databases.postgres ?? "none"}`);
+    line("flags", flagsText(status));
+    line("application", stepText(status));
+    line("primary", primaryText(status));
+  }
+  for (const side of ["sqlite", "postgres"] as const) printSide(side, status, line, quiet);
+  for (const { table, key } of status.conflicts) line("conflict", `${table} ${key}: SQLite's version stayed`, "yellow");
+  for (const { table, reason } of status.unmirrored) line("unmirrored", `${table}: ${reason}`, "yellow");
+  if (quiet) return;
+  printTables(status, terminal);
+  printRuns(status, line);
+  for (const side of ["sqlite", "postgres"] as const)
+    if (status.latency[side] !== null) line("reads", `${names[side].padEnd(10)}  ${latencyText(status.latency[side])}`);
+  line("roll-back", status.rollBack.text);
+  printNext(status, terminal, line);
+}
+
+/** The checks of a gate, and the verdict; with `quiet` only those that are not met. */
+export function printGate({ gate, open, checks }: GateReport, terminal: Terminal, quiet: boolean): void {
+  for (const check of checks) if (!quiet || check.ok !== true) printCheck(check, terminal);
+  const verdict = open === null ? "cannot be told" : open ? "open" : "closed";
+  if (!quiet) write(terminal.stdout, terminal, open === true ? "green" : "red", `gate ${gate}: ${verdict}`);
+}
+
+type Line = (label: string, text: string, colour?: Colour | null) => void;
+
+function flagsText({ flags, requested }: MigrationStatus): string {
+  const on = Object.entries(flags).filter(([, value]) => value);
+  const list = on.map(([name]) => `USE_POSTGRES_${name.toUpperCase()}`).join(", ");
+  return `${list === "" ? "none" : list} (route ${requested})`;
+}
+
+function stepText({ step, at }: MigrationStatus): string {
+  if (step === null) return "has not told yet";
+  const counts = step.counters.filter(({ kind }) => kind === "count").map(({ name, total }) => `${name} ${total}`);
+  const errors = step.counters.filter(({ kind }) => kind === "error").reduce((sum, { total }) => sum + total, 0);
+  return `${step.route} for ${duration(at - step.since)}; ${[...counts, `errors ${errors}`].join(", ")}`;
+}
+
+function primaryText({ primary, since, at, finalized }: MigrationStatus): string {
+  if (finalized) return "PostgreSQL, for good";
+  if (primary === null) return "not told: the databases have not been brought together, or a change is half-way";
+  return since === null ? names[primary] : `${names[primary]} for ${duration(at - since)}`;
+}
+
+function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boolean): void {
+  const seen = status[side];
+  if (seen === null) return;
+  if (!seen.reachable) {
+    line(names[side], `${seen.error.code}: ${seen.error.message}`, "red");
+    return;
+  }
+  const other = names[side === "sqlite" ? "postgres" : "sqlite"];
+  const { entries, oldest, quarantined } = seen.journal;
+  const age = oldest === null ? "" : `, the oldest for ${duration(status.at - oldest)}`;
+  if (!quiet && !status.finalized) line("owed", `to ${other}: ${entries} rows${age}`);
+  if (quarantined > 0) line("quarantine", `${other} refuses ${quarantined} rows`, "red");
+  for (const { table, key, attempts, lastError } of seen.refused)
+    line("refused", `${table} ${key}: ${lastError} (${attempts} tries)`, "red");
+}
+
+function printTables({ tables }: MigrationStatus, terminal: Terminal): void {
+  if (tables.length === 0) return;
+  const width = Math.max("tables".length, ...tables.map(({ table }) => table.length));
+  const cell = (value: number | string | null) => String(value ?? "-").padStart(12);
+  const row = (table: string, ...cells: readonly (number | string | null)[]) =>
+    `${table.padEnd(width)}${cells.map(cell).join("")}`;
+  write(terminal.stdout, terminal, "dim", row("tables", "sqlite", "postgres", "owed"));
+  for (const { table, sqlite, postgres, owed } of tables) {
+    const colour = sqlite !== postgres && owed === 0 && sqlite !== null && postgres !== null ? "yellow" : null;
+    write(terminal.stdout, terminal, colour, row(table, sqlite, postgres, owed));
+  }
+}
+
+function printRuns({ runs, at }: MigrationStatus, line: Line): void {
+  const seen = new Set<string>();
+  for (const { command, outcome, endedAt } of runs) {
+    if (seen.has(command)) continue;
+    seen.add(command);
+    line(`last ${command}`, `${outcome}, ${duration(at - endedAt)} ago`, outcome === "done" ? null : "yellow");
+  }
+  if (!seen.has("verify")) line("last verify", "never", "dim");
+}
+
+function latencyText({ p50, p95, p99 }: Latency): string {
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  return `p50 ${ms(p50)}, p95 ${ms(p95)}, p99 ${ms(p99)}`;
+}
+
+function printNext({ next }: MigrationStatus, terminal: Terminal, line: Line): void {
+  line("next", next.text, "bold");
+  for (const [name, value] of Object.entries(next.set)) line("", `${name}=${value}`);
+  if (next.command !== null) line("", next.command);
+  if (next.ready === true) return;
+  line("", next.ready === null ? "whether that is safe cannot be told:" : "not yet:", "yellow");
+  for (const check of next.blocked) printCheck(check, terminal);
+}
+
+function printCheck({ name, ok, detail }: Check, terminal: Terminal): void {
+  const [mark, colour] = marks[String(ok) as keyof typeof marks];
+  write(terminal.stdout, terminal, colour, `  ${mark.padEnd(4)} ${name.padEnd(14)} ${detail}`);
+}
+
+const marks = { true: ["ok", "green"], false: ["NO", "red"], null: ["?", "yellow"] } as const;

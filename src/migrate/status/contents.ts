@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Run } from "../runs.js";
+import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
+import { countTables, type TableCount } from "./counts.js";
+import { duration } from "./duration.js";
+import { findOrphans } from "./orphans.js";
+import { sampleSearches } from "./search-sample.js";
+import { answers, sideNames, stateIn } from "./sight.js";
+import { counted, withPairing } from "./standing.js";
+
+/** Rows that are on their way are given so many looks to arrive. */
+const looks = 5;
+const pauseMs = 100;
+/** An entry that has waited longer is not on its way. */
+const youngMs = 60_000;
+
+/** No row names a parent that is not there: the other side would refuse it. */
+export const foreignKeys: Judge = (sight) =>
+  withPairing(sight, async (pairing) => {
+    const found = [];
+    for (const { engine } of [sight.sqlite, sight.postgres])
+      if (engine !== null) found.push(...(await findOrphans(engine, pairing)));
+    const list = found.map(
+      ({ side, table, columns, rows }) =>
+        `${counted(rows, "row")} of ${table} (${columns.join(", ")}) in ${sideNames[side]}`,
+    );
+    return list.length > 0 ? amiss(`no parent for ${list.join("; ")}`) : fine("every row has its parents");
+  });
+
+/** Every table has as many rows on both sides, but for those that are owed. */
+export const counts: Judge = (sight) =>
+  withPairing(sight, async (pairing) => {
+    const { sqlite, postgres } = sight;
+    if (sqlite.engine === null || postgres.engine === null) return untold("not both databases can be seen");
+    const paired = stateIn(sqlite) !== null && stateIn(postgres) !== null;
+    for (let look = 1; ; look++) {
+      const judgement = judgeCounts(await countTables(sqlite.engine, postgres.engine, pairing, paired));
+      if (judgement.ok === true || look === looks) return judgement;
+      await sleep(pauseMs);
+    }
+  });
+
+function judgeCounts(tables: readonly TableCount[]): Judgement {
+  const apart = tables.filter(({ sqlite, postgres }) => sqlite !== postgres);
+  const list = (some: readonly TableCount[]) =>
+    some.map(({ table, sqlite, postgres }) => `${table}: SQLite ${sqlite}, PostgreSQL ${postgres}`).join("; ");
+  const unexplained = apart.filter(({ sqlite, postgres, owed }) => Math.abs(sqlite - postgres) > owed);
+  if (unexplained.length > 0) return amiss(`${list(unexplained)}: run npx dualdb verify`);
+  if (apart.length > 0) return untold(`rows are still owed (${list(apart)})`);
+  const rows = tables.reduce((sum, { sqlite }) => sum + sqlite, 0);
+  return fine(`${counted(rows, "row")} in ${counted(tables.length, "table")}, the same on both sides`);
+}
+
+/** A verify of everything found both sides equal, and not too long ago; none since has found a difference. */
+export const verify: Judge = ({ postgres, runs, now, options }, { verifyWithinMs }) => {
+  if (!answers(postgres.status)) return untold("PostgreSQL, which remembers it, cannot be asked");
+  const verified = runs.filter(({ command, outcome }) => command === "verify" && compared.includes(outcome));
+  const whole = verified.find((run) => covers(run, options.tables));
+  const [last] = verified;
+  const advice = "run npx dualdb verify";
+  if (last === undefined) return amiss(`never verified: ${advice}`);
+  if (last.outcome === "differs")
+    return amiss(`differences ${duration(now - last.endedAt)} ago: ${advice}, and npx dualdb repair`);
+  if (whole === undefined || whole.outcome === "differs") return amiss(`only some tables were verified: ${advice}`);
+  const age = now - whole.endedAt;
+  const limit = `at most ${duration(verifyWithinMs)}`;
+  if (age > verifyWithinMs) return amiss(`equal ${duration(age)} ago, but ${limit} is asked for: ${advice}`);
+  return fine(`equal ${duration(age)} ago (${limit})`);
+};
+
+const compared: readonly Run["outcome"][] = ["done", "differs"];
+
+/** Nothing has been set aside that the other side refuses. */
+export const quarantine: Judge = ({ sqlite, postgres, conflicts }) => {
+  const sides = [sqlite.status, postgres.status];
+  const refused = sides.flatMap((status) => (status?.reachable === true ? status.refused : []));
+  const quarantined = sides.reduce(
+    (sum, status) => sum + (status?.reachable === true ? status.journal.quarantined : 0),
+    0,
+  );
+  const [first] = refused;
+  if (first !== undefined)
+    return amiss(
+      `${counted(Math.max(quarantined, refused.length), "row")} refused, the last of ${first.table}: ${first.key} (${first.lastError}); mend it on the primary`,
+    );
+  if (conflicts.length > 0)
+    return fine(
+      `nothing; ${counted(conflicts.length, "conflict")} of a forced roll-back, settled for SQLite's version`,
+    );
+  return sides.every((status) => status?.reachable === true)
+    ? fine("nothing")
+    : untold("not both journals can be read");
+};
+
+/** What is owed is on its way. */
+export const owed: Judge = (sight) => {
+  const primary = stateIn(sight.sqlite)?.primary ?? stateIn(sight.postgres)?.primary;
+  const status = primary === undefined ? null : sight[primary].status;
+  if (primary === undefined || status?.reachable !== true) return untold("the primary's journal cannot be read");
+  const { entries, oldest } = status.journal;
+  if (oldest === null) return fine("nothing");
+  const what = `${counted(entries, "row")}, the oldest for ${duration(sight.now - oldest)}`;
+  const advice = "is USE_POSTGRES_SHADOW on, and the application running?";
+  return sight.now - oldest > youngMs ? amiss(`${what} (at most ${duration(youngMs)}): ${advice}`) : fine(what);
+};
+
+/** Both sides find messages by their words. */
+export const search: Judge = (sight) =>
+  withPairing(sight, async ({ tables }) => {
+    const { sqlite, postgres } = sight;
+    if (sqlite.engine === null || postgres.engine === null) return untold("not both databases can be seen");
+    if (!tables.some(({ name }) => name === "messages")) return fine("there is nothing to search here");
+    const { searches, missed, apart } = await sampleSearches(sqlite.engine, postgres.engine);
+    const [first] = missed;
+    if (first !== undefined)
+      return amiss(
+        `${sideNames[first.side]} does not find ${counted(missed.length, "message")} by their words, such as ${first.key}`,
+      );
+    const rest =
+      apart === 0 ? "the same hits" : `${apart} of them with more hits on one side (see Search in MIGRATION.md)`;
+    return fine(
+      searches === 0
+        ? "no message to search for yet"
+        : `${counted(searches, "sample search").replace("searchs", "searches")}, ${rest}`,
+    );
+  });
+
+function covers({ facts }: Run, wanted: readonly string[] | undefined): boolean {
+  const { tables } = facts;
+  return tables === null || (wanted?.every((name) => tables.includes(name)) ?? false);
+}

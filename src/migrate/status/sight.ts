@@ -1,0 +1,136 @@
+import { type Config, targetName } from "../../config.js";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../../data/discover.js";
+import type { Engine, Side } from "../../engines/engine.js";
+import { DualDbError, errorFields, hasCode } from "../../errors.js";
+import type { Conflict } from "../../shadow/recovery.js";
+import { conflictsOf, type SideStatus, sideStatus } from "../../shadow/side-status.js";
+import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "../../shadow/state.js";
+import { configFor, onlyTables, openEngine } from "../databases.js";
+import type { ToolOptions } from "../options.js";
+import { lastRuns, type Run } from "../runs.js";
+import { presentStep, type StepRecord } from "./steps.js";
+
+/** Both databases as somebody outside sees them, who changes nothing. What cannot be seen is null, and says why beside its side. */
+export interface Sight {
+  readonly options: ToolOptions;
+  readonly config: Config;
+  /** Unix time in milliseconds. */
+  readonly now: number;
+  /** Both as a person may read them; null where no variable names a PostgreSQL. */
+  readonly names: { readonly sqlite: string; readonly postgres: string | null };
+  readonly sqlite: SeenSide<SqliteState>;
+  readonly postgres: SeenSide<PostgresState>;
+  /** null where one of the two cannot be seen. */
+  readonly pairing: Pairing | null;
+  readonly conflicts: readonly Conflict[];
+  /** The step that the application has last taken, as it said itself. */
+  readonly step: StepRecord | null;
+  /** The last run of each command. */
+  readonly runs: readonly Run[];
+}
+
+export interface SeenSide<State> {
+  /** null where it is not to be looked at: no variable names it, it cannot be opened, or PostgreSQL has been finalized. */
+  readonly engine: Engine | null;
+  readonly status: SideStatus<State> | null;
+}
+
+const timeoutMs = 60_000;
+
+/**
+ * Looks at both databases, works with what is seen, and closes them whatever happens.
+ * @throws CONFIG_INVALID, and what keeps SQLite from being opened, unless PostgreSQL says that it is primary.
+ */
+export async function withSight<T>(options: ToolOptions, work: (sight: Sight) => Promise<T>): Promise<T> {
+  const open: Engine[] = [];
+  try {
+    return await work(await look(options, open));
+  } finally {
+    for (const engine of open) await engine.close();
+  }
+}
+
+/** The state of a side that has told it; else null. */
+export function stateIn<State>({ status }: SeenSide<State>): Omit<State, "cas"> | null {
+  return status?.reachable === true ? status.state : null;
+}
+
+async function look(options: ToolOptions, open: Engine[]): Promise<Sight> {
+  const config = configFor(options);
+  const postgres = await lookAtPostgres(config, options, open);
+  const sqlite = await lookAtSqlite(config, options, open, stateIn(postgres));
+  const remembered = stateIn(postgres) === null ? null : await memories(postgres.engine);
+  return {
+    options,
+    config,
+    now: (options.clock ?? Date.now)(),
+    names: { sqlite: targetName(config.sqlite), postgres: config.postgres && targetName(config.postgres) },
+    sqlite,
+    postgres,
+    pairing: await pairingOf(sqlite, postgres, options),
+    conflicts: sqlite.engine !== null && stateIn(sqlite) !== null ? await conflictsOf(sqlite.engine) : [],
+    step: remembered?.step ?? null,
+    runs: remembered?.runs ?? [],
+  };
+}
+
+async function lookAtPostgres(config: Config, options: ToolOptions, open: Engine[]): Promise<SeenSide<PostgresState>> {
+  if (config.postgres === null) return { engine: null, status: null };
+  const engine = await openEngine("postgres", config, options);
+  open.push(engine);
+  return { engine, status: await sideStatus(engine, readPostgresState) };
+}
+
+async function lookAtSqlite(
+  config: Config,
+  options: ToolOptions,
+  open: Engine[],
+  other: Omit<PostgresState, "cas"> | null,
+): Promise<SeenSide<SqliteState>> {
+  if (other?.finalized === true) return { engine: null, status: null };
+  try {
+    const engine = await openEngine("sqlite", config, options);
+    open.push(engine);
+    return { engine, status: await sideStatus(engine, readSqliteState) };
+  } catch (error) {
+    if (!(error instanceof DualDbError) || other?.primary !== "postgres") throw error;
+    const { code, message } = errorFields(error);
+    return { engine: null, status: { reachable: false, error: { code: String(code), message: String(message) } } };
+  }
+}
+
+async function pairingOf(
+  sqlite: SeenSide<SqliteState>,
+  postgres: SeenSide<PostgresState>,
+  { tables }: ToolOptions,
+): Promise<Pairing | null> {
+  const [left, right] = [sqlite.engine, postgres.engine];
+  if (left === null || right === null || !answers(sqlite.status) || !answers(postgres.status)) return null;
+  const pairing = await left.transaction({ mode: "read" }, (mine) =>
+    right.transaction({ mode: "read", timeoutMs }, async (others) =>
+      pairTables(await discoverSqlite(mine), await discoverPostgres(others)),
+    ),
+  );
+  return onlyTables(pairing, tables);
+}
+
+/** A database without tables of ours answers all the same. */
+export function answers(status: SeenSide<unknown>["status"]): boolean {
+  return status !== null && (status.reachable || status.error.code === "SCHEMA_MISSING");
+}
+
+async function memories(postgres: Engine | null) {
+  if (postgres === null) return null;
+  try {
+    return await postgres.transaction({ mode: "read", timeoutMs }, async (transaction) => ({
+      step: await presentStep(transaction),
+      runs: await lastRuns(transaction),
+    }));
+  } catch (error) {
+    if (hasCode(error, "SCHEMA_MISSING", "QUERY_FAILED")) return null;
+    throw error;
+  }
+}
+
+/** What a side is called in a sentence. */
+export const sideNames: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };

@@ -1,0 +1,99 @@
+import { writeFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { run } from "../../src/cli/program.js";
+import { freshDirectory, freshSqlite } from "../support/databases.js";
+import { runAt } from "../support/postgres.js";
+import { travelledPair } from "../support/travel.js";
+
+async function dualdb(args: string, env: NodeJS.ProcessEnv, isTTY = false) {
+  const written = { out: "", err: "" };
+  const stream = (name: "out" | "err") => ({
+    isTTY,
+    write(text: string) {
+      written[name] += text;
+    },
+  });
+  const interruption = () => new AbortController().signal;
+  const status = await run(args.split(" "), { env, stdout: stream("out"), stderr: stream("err"), interruption });
+  return { status, ...written };
+}
+
+describe("dualdb status", () => {
+  test("shows everything at one glance, in plain lines", async () => {
+    const pair = await travelledPair();
+    const { status, out, err } = await dualdb("status", pair.env("--S"));
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    for (const line of [
+      `sqlite        ${pair.file}`,
+      "flags         USE_POSTGRES_SHADOW (route shadow)",
+      "primary       SQLite",
+      "owed          to PostgreSQL: 0 rows",
+      "roll-back     nothing to do: SQLite is primary",
+      "next          Let PostgreSQL answer reads.",
+      "              USE_POSTGRES_READ=true",
+    ])
+      expect(out.split("\n")).toContain(line);
+    expect(out).toMatch(/^application {3}shadow for .*; mirrored 5, errors 0$/m);
+    expect(out).toMatch(/^messages +3 +3 +0$/m);
+    expect(out).toMatch(/^reads +PostgreSQL +p50 .* ms, p95 .* ms, p99 .* ms$/m);
+    expect(out).not.toContain("\u001b");
+    expect((await dualdb("status --quiet", pair.env("--S"))).out).toBe("");
+  });
+
+  test("says in colour and with status 3 what the other side refuses", async () => {
+    const pair = await travelledPair("P-S");
+    await runAt(pair.url, `INSERT INTO dualdb_journal VALUES ('messages', 'm1', 1, ${Date.now()}, 9, 'VALUE_REFUSED')`);
+    const { status, out } = await dualdb("status --quiet", pair.env("P-S"), true);
+    expect(status).toBe(3);
+    expect(out).toContain("\u001b[31mrefused       messages m1: VALUE_REFUSED (9 tries)");
+  });
+
+  test("--json is one document", async () => {
+    const pair = await travelledPair();
+    const { status, out } = await dualdb("status --json", pair.env("--S"));
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ ok: true, primary: "sqlite", requested: "shadow", next: { ready: true } });
+  });
+
+  test("cannot tell where PostgreSQL is away", async () => {
+    const pair = await travelledPair();
+    const env = { ...pair.env("--S"), DATABASE_URL: "postgres://u:hunter2@127.0.0.1:1/nothing" };
+    const { status, out, err } = await dualdb("status", env);
+    expect(status).toBe(1);
+    expect(out).toContain("PostgreSQL    DATABASE_UNAVAILABLE");
+    expect(out + err).not.toContain("hunter2");
+    expect((await dualdb("status --gate read", env)).status).toBe(1);
+  });
+
+  test("--gate shows every check, and its status is the verdict", async () => {
+    const pair = await travelledPair();
+    const open = await dualdb("status --gate read", pair.env("--S"));
+    expect(open).toMatchObject({ status: 0, err: "" });
+    expect(open.out).toMatch(/^ {2}ok {3}reachable +both databases answer$/m);
+    expect(open.out).toMatch(/gate read: open\n$/);
+    expect(await dualdb("status --gate read --quiet", pair.env("--S"))).toEqual({ status: 0, out: "", err: "" });
+    const closed = await dualdb("status --gate finalize --json", pair.env("--S"));
+    expect(closed.status).toBe(3);
+    expect(JSON.parse(closed.out)).toMatchObject({ ok: true, gate: "finalize", open: false });
+  });
+
+  test.each([
+    ["no gate of that name", "status --gate now", {}, 2],
+    ["a file that is not there", "status", { SQLITE_DB_PATH: freshSqlite() }, 1],
+    ["a directory", "status", { SQLITE_DB_PATH: freshDirectory() }, 1],
+    ["a PostgreSQL that is none", "status --pg mysql://h/d", {}, 2],
+    ["an impossible flag", "status", { USE_POSTGRES_READ: "maybe" }, 2],
+  ])("ends with a clear error for %s", async (_what, args, env, status) => {
+    const outcome = await dualdb(args, env);
+    expect(outcome).toMatchObject({ status, out: "" });
+    expect(outcome.err).not.toBe("");
+  });
+
+  test("ends with a clear error for a file that is no database", async () => {
+    const file = freshSqlite();
+    writeFileSync(file, "no database ".repeat(500));
+    const { status, err } = await dualdb("status", { SQLITE_DB_PATH: file });
+    expect(status).toBe(1);
+    expect(err).toContain("DATABASE_UNUSABLE");
+  });
+});
