@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant("no-cas", "SQLite's rows are applied only if cas has not moved", [
     mirror,
-    "if (!(await bumpCas(target, cas)))\n        throw overtaken();",
+    /if \(!\(await bumpCas\(target, cas\)\)\)\s+throw overtaken\(\);/,
     "",
   ]),
   mutant("cas-after-rows", "cas is read before the rows", [

@@ -95,7 +95,7 @@ class Planner {
 
   plan(round: number, fresh: boolean, drill: Step | null): Plan {
     const random = this.#random;
-    const isForced = random.chance(drill === null ? 0.4 : 0.02);
+    const isForced = random.chance(drill === null ? 0.3 : 0.02);
     const count = random.whole(1, drill === null ? 3 : 2);
     const steps = Array.from({ length: count }, () => [this.#go(), this.#fault()]).flat();
     if (isForced) steps.push({ ...this.#go(), writes: 40 } as Step, this.#forced());
