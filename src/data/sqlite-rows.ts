@@ -33,7 +33,7 @@ export const sqliteRows: Rows = {
 
   async upsert(transaction, table, rows) {
     for (const part of chunks(rows, Math.min(mostUpserts(table), mostParameters / table.columns.length))) {
-      await transaction.execute(statement(upsertText(table, part.length), part.flat()));
+      await transaction.execute(upsert(table, part));
     }
   },
 
@@ -108,13 +108,19 @@ function mostUpserts(table: Table): number {
   return table.foreignKeys.some(({ parent }) => parent === table.name) ? mostParameters : upsertsInAPiece;
 }
 
-function upsertText(table: Table, rows: number): string {
+/** A column that no row has a value for costs SQLite the more the more parameters it has to read: it is spelled out. */
+function upsert(table: Table, rows: readonly (readonly ExactValue[])[]): Statement {
+  const filled = table.columns.map((_, index) => rows.some((row) => (row[index] ?? null) !== null));
+  const values = rows.flatMap((row) => row.filter((_, index) => filled[index]));
+  const list = `(${filled.map((isFilled) => (isFilled ? "?" : "NULL")).join(", ")})`;
+  return statement(upsertText(table, Array.from(rows, () => list).join(", ")), values);
+}
+
+function upsertText(table: Table, values: string): string {
   const names = table.columns.map(({ name }) => quote(name));
   const others = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quote(name));
   const change =
     others.length === 0 ? "NOTHING" : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")}`;
-  const row = `(${marks(names.length)})`;
-  const values = Array.from({ length: rows }, () => row).join(", ");
   return `INSERT INTO ${quote(table.name)} (${names.join(", ")}) VALUES ${values}
     ON CONFLICT (${table.key.map(quote).join(", ")}) DO ${change}`;
 }

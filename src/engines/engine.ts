@@ -62,6 +62,8 @@ export interface TransactionOptions {
   readonly mode: "read" | "write";
   /** How long a statement, and a wait for a lock, may take on PostgreSQL, in milliseconds. */
   readonly timeoutMs?: number;
+  /** A statement without values that comes first, on PostgreSQL in the round trip in which the transaction begins. */
+  readonly first?: Statement;
 }
 
 export interface EngineStatistics {
@@ -83,9 +85,12 @@ export interface Engine {
   /**
    * Commits when `work` resolves, rolls back when it rejects. A transaction of mode `write` on SQLite is BEGIN IMMEDIATE. Where the
    * database is locked, `work` may run again from its beginning, so it must change nothing outside. Inside `work` only its own
-   * transaction is used: another call of this engine would wait for `work` to end.
+   * transaction is used: another call of this engine would wait for `work` to end. It is given the rows of the `first` statement.
    */
-  transaction<T>(options: TransactionOptions, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  transaction<T>(
+    options: TransactionOptions,
+    work: (transaction: Transaction, rows: readonly ExactRow[]) => Promise<T>,
+  ): Promise<T>;
   statistics(): EngineStatistics;
   /** Can be called twice. */
   close(): Promise<void>;

@@ -5,7 +5,7 @@ import { isBusy, libsqlError } from "./libsql-errors.js";
 import { bind, exactRows } from "./libsql-values.js";
 import type { Queue } from "./queue.js";
 
-export type Work<T> = (transaction: Transaction) => Promise<T>;
+export type Work<T> = (transaction: Transaction, rows: readonly ExactRow[]) => Promise<T>;
 
 /**
  * One attempt at a transaction. When the database was locked it throws the
@@ -15,13 +15,13 @@ export async function attemptTransaction<T>(
   client: Client,
   connection: Connection,
   queue: Queue,
-  mode: TransactionOptions["mode"],
+  { mode, first }: TransactionOptions,
   work: Work<T>,
 ): Promise<T> {
   const inner = await begin(client, connection, mode);
   const transaction = new LibsqlTransaction(inner, connection, queue);
   try {
-    const result = await work(transaction);
+    const result = await work(transaction, first === undefined ? [] : await transaction.query(first));
     await transaction.commit(mode);
     return result;
   } catch (error) {

@@ -65,8 +65,9 @@ class LibsqlEngine implements Engine {
     });
   }
 
-  async transaction<T>({ mode }: TransactionOptions, work: Work<T>): Promise<T> {
-    const attempt = (client: Client) => attemptTransaction(client, this.#connection, this.#queue, mode, work);
+  async transaction<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
+    const { mode } = options;
+    const attempt = (client: Client) => attemptTransaction(client, this.#connection, this.#queue, options, work);
     return this.#queue.run(async () => {
       try {
         const result = await this.#connection.run(attempt);

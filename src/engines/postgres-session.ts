@@ -22,6 +22,11 @@ export function engineQuery({ text, values }: Statement, types: TypeParsers, tim
   return { text, values: bindValues(values), types, query_timeout: timeoutMs, queryMode: "extended" };
 }
 
+/** How long an answer is waited for where the server has been told a limit. */
+export function answerLimit(timeoutMs: number): number {
+  return Math.min(timeoutMs + slackMs, largestTimeout);
+}
+
 /** The first round trip of a transaction; the limits hold on the server and end with the transaction. */
 export function beginText(mode: "read" | "write", timeoutMs: number): string {
   const kind = mode === "read" ? "REPEATABLE READ READ ONLY" : "READ COMMITTED READ WRITE";
@@ -77,7 +82,7 @@ export class Session implements PostgresTransaction {
     this.#client = client;
     this.#target = target;
     this.#timeoutMs = timeoutMs;
-    this.#limitMs = Math.min(timeoutMs + slackMs, largestTimeout);
+    this.#limitMs = answerLimit(timeoutMs);
   }
 
   /** Whether the connection is of no more use. */

@@ -7,6 +7,7 @@ import type { Logger } from "../logger.js";
 import type {
   Engine,
   EngineStatistics,
+  ExactRow,
   ReadOptions,
   Row,
   Statement,
@@ -18,8 +19,15 @@ import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
 import { onlyAsPrimary } from "./postgres-primary.js";
 import { type KnownSelect, parametersOf, type Shape, selectRows, shapeOf } from "./postgres-select.js";
-import { beginText, type EngineQuery, engineQuery, type PostgresTransaction, Session } from "./postgres-session.js";
-import { RecordTypes } from "./postgres-types.js";
+import {
+  answerLimit,
+  beginText,
+  type EngineQuery,
+  engineQuery,
+  type PostgresTransaction,
+  Session,
+} from "./postgres-session.js";
+import { exactTypes, RecordTypes } from "./postgres-types.js";
 
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
 const freshAttempts = 3;
@@ -30,7 +38,10 @@ const stateText = 'SELECT "primary" FROM dualdb_state';
 export interface PostgresEngine extends Engine {
   /** The schema in which unqualified names are created, for example `public`. Asked for once. */
   schema(): Promise<string>;
-  transaction<T>(options: TransactionOptions, work: (transaction: PostgresTransaction) => Promise<T>): Promise<T>;
+  transaction<T>(
+    options: TransactionOptions,
+    work: (transaction: PostgresTransaction, rows: readonly ExactRow[]) => Promise<T>,
+  ): Promise<T>;
 }
 
 /** PostgreSQL behind `pg`. Neither connects nor loads the driver before the first call. */
@@ -65,9 +76,15 @@ class PgEngine implements PostgresEngine {
     );
   }
 
-  transaction<T>(options: TransactionOptions, work: (transaction: PostgresTransaction) => Promise<T>): Promise<T> {
-    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    return this.#transaction(beginText(options.mode, timeoutMs), options.mode, timeoutMs, (session) => work(session));
+  transaction<T>(
+    { mode, timeoutMs = this.#timeoutMs, first }: TransactionOptions,
+    work: (transaction: PostgresTransaction, rows: readonly ExactRow[]) => Promise<T>,
+  ): Promise<T> {
+    const begin = beginText(mode, timeoutMs);
+    if (first === undefined) return this.#transaction({ text: begin }, mode, timeoutMs, (session) => work(session, []));
+    // The server notices by itself when a lock is waited for too long.
+    const opening = { text: `${begin}; ${first.text}`, types: exactTypes, query_timeout: answerLimit(timeoutMs) };
+    return this.#transaction(opening, mode, timeoutMs, (session, begun) => work(session, begun.at(-1)?.rows ?? []));
   }
 
   schema(): Promise<string> {
@@ -104,7 +121,7 @@ class PgEngine implements PostgresEngine {
   ): Promise<WriteResult[]> {
     const begin = beginText("write", timeoutMs);
     return this.#transaction(
-      asPrimary ? `${begin}; ${stateText}` : begin,
+      { text: asPrimary ? `${begin}; ${stateText}` : begin },
       "write",
       timeoutMs,
       async (session, begun) => {
@@ -195,12 +212,12 @@ class PgEngine implements PostgresEngine {
   }
 
   async #transaction<T>(
-    begin: string,
+    opening: Opening,
     mode: TransactionOptions["mode"],
     timeoutMs: number,
     work: (session: Session, begun: QueryResult<Row>[]) => Promise<T>,
   ): Promise<T> {
-    const { session, begun, release } = await this.#begin(begin, timeoutMs);
+    const { session, begun, release } = await this.#begin(opening, timeoutMs);
     try {
       const result = await work(session, begun);
       await session.commit(mode);
@@ -213,13 +230,13 @@ class PgEngine implements PostgresEngine {
     }
   }
 
-  async #begin(text: string, timeoutMs: number): Promise<Begun> {
+  async #begin(opening: Opening, timeoutMs: number): Promise<Begun> {
     for (let attempt = 1; ; attempt++) {
       const client = await this.#connections.acquire({ forWrite: true });
       const session = new Session(client, this.#connections.target, timeoutMs);
       const release = () => this.#connections.release(client, session.lost);
       try {
-        const results: unknown = await session.send({ text, types: this.#types, query_timeout: timeoutMs });
+        const results: unknown = await session.send({ types: this.#types, query_timeout: timeoutMs, ...opening });
         return { session, begun: results as QueryResult<Row>[], release };
       } catch (error) {
         await session.rollback();
@@ -243,6 +260,9 @@ class PgEngine implements PostgresEngine {
 }
 
 type Answer = Pick<QueryResult<Row>, "rows" | "rowCount">;
+
+/** The statements of the first round trip. */
+type Opening = Pick<EngineQuery, "text" | "types"> & Partial<EngineQuery>;
 
 interface Begun {
   readonly session: Session;

@@ -1,13 +1,13 @@
 import sql, { raw } from "sql-template-tag";
 import { quotedOn } from "../data/table.js";
-import type { Side } from "../engines/engine.js";
+import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { Journal, type Refusal } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, Recovery } from "./recovery.js";
 import {
   bumpCas,
-  lockPostgresState,
+  holdingLock,
   movePostgresState,
   moveSqliteState,
   type PairState,
@@ -129,9 +129,9 @@ export class Flip {
   /** Mirrors until at most `rest` rows are owed. Quarantined rows are tried too; what is refused stops the flip. */
   async #carry(from: Side, rest: number, deadline: number): Promise<readonly Refusal[] | null> {
     for (;;) {
-      const { moved, refusals, last } = await this.#mirror.next(from, null, true);
+      const { moved, refusals, more } = await this.#mirror.next(from, null, true);
       if (refusals.length > 0) return refusals;
-      if (last === null || moved <= rest) return null;
+      if (!more && moved <= rest) return null;
       if (this.#clock() > deadline) return [];
     }
   }
@@ -201,15 +201,12 @@ export class Flip {
     if (!moved) throw overtaken();
   }
 
-  async #locked(
-    work: (states: PairState, transaction: Parameters<typeof lockPostgresState>[0]) => Promise<void>,
-  ): Promise<null> {
+  async #locked(work: (states: PairState, transaction: Transaction) => Promise<void>): Promise<null> {
     const { sqlite, postgres, timeoutMs } = this.#pair;
-    await postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
-      const state = await lockPostgresState(transaction);
+    return holdingLock(postgres, timeoutMs, async (transaction, state) => {
       await work({ sqlite: await sqlite.transaction({ mode: "read" }, readSqliteState), postgres: state }, transaction);
+      return null;
     });
-    return null;
   }
 
   /** Back to the side that was primary, which goes on as if nothing had been asked. */

@@ -33,10 +33,18 @@ export interface JournalSummary {
 
 /** Which entries a pass takes: the next ones after a place, or given ones. */
 export type Selection =
-  | { readonly after: Pick<Entry, "table" | "key"> | null; readonly limit: number; readonly quarantined: boolean }
+  | {
+      readonly after: Pick<Entry, "table" | "key"> | null;
+      readonly limit: number;
+      readonly quarantined: boolean;
+      /** Only entries of this table. */
+      readonly table?: string | undefined;
+    }
   | { readonly keys: readonly Pick<Entry, "table" | "key">[] };
 
 const rowsInAStatement = 500;
+/** SQLite takes them off in our own thread, between the writes of others. */
+const rowsInARemoval = { sqlite: 1_000, postgres: 10_000 };
 
 /** The dirty keys of one side. A set, not a log: each row stands in it at most once. */
 export class Journal {
@@ -48,10 +56,14 @@ export class Journal {
 
   async select(transaction: Transaction, selection: Selection): Promise<Entry[]> {
     if ("keys" in selection) return this.#find(transaction, selection.keys);
-    const { after, limit, quarantined } = selection;
+    const { after, limit, quarantined, table } = selection;
     const later = after === null ? empty : sql`AND (table_name, row_key) > (${after.table}, ${after.key})`;
     const tried = quarantined ? empty : sql`AND attempts < ${quarantineAfter}`;
-    return this.#query(transaction, sql`WHERE TRUE ${later} ${tried} ORDER BY table_name, row_key LIMIT ${limit}`);
+    const only = table === undefined ? empty : sql`AND table_name = ${table}`;
+    return this.#query(
+      transaction,
+      sql`WHERE TRUE ${only} ${later} ${tried} ORDER BY table_name, row_key LIMIT ${limit}`,
+    );
   }
 
   async isEmpty(transaction: Transaction): Promise<boolean> {
@@ -79,7 +91,7 @@ export class Journal {
 
   /** Statements that take entries off whose rows have been handled, if they have not changed since. No writer ever waits for them. */
   removals(entries: readonly Entry[]): Sql[] {
-    return [...chunks(entries, rowsInAStatement)].map((part) => this.#removal(part));
+    return [...chunks(entries, rowsInARemoval[this.side])].map((part) => this.#removal(part));
   }
 
   /** Statements that count refusals, if the row has not changed since: a new write deserves a new try. */

@@ -1,11 +1,12 @@
-import { chunks } from "../data/chunks.js";
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
-import type { Engine, ExactValue, Side, Transaction } from "../engines/engine.js";
+import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
+import { Backlog, type Scope } from "./backlog.js";
 import { applyPlan, type End, type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal, type Refusal, type Selection } from "./journal.js";
-import { bumpCas, lockPostgresState, type PairState, readSqliteState } from "./state.js";
+import { RowSizes } from "./row-sizes.js";
+import { bumpCas, holdingLock, type PairState, type PostgresState, readSqliteState } from "./state.js";
 
 /** Points of a pass at which a test can stop the process or cut its connections. */
 export type FaultPoint = "after-read" | "after-apply" | "before-acknowledge";
@@ -38,19 +39,31 @@ interface Handled {
   readonly findings: readonly Finding[];
 }
 
-const nothing: PassResult = { moved: 0, refusals: [], findings: [], last: null, more: false };
+/** How rows go from one side to the other while the lock is held. */
+interface Course {
+  readonly source: End;
+  readonly target: End;
+  select(selection: Selection): Promise<Entry[]>;
+  apply(plan: Plan, part: number): Promise<void>;
+}
 
-/** A batch is at most this many rows, and about this much text: documents may be large. It is read and applied in parts. */
-const mostRows = 1_000;
-const mostCharacters = 4_000_000;
-/** Small parts let PostgreSQL work while the next is read; SQLite, which works in our own thread, takes a batch in one transaction. */
-const rowsInAPart = { postgres: 250, sqlite: mostRows };
+/** What a pass did, before its entries are taken off the journal. */
+interface Passed {
+  readonly parts: readonly Handled[];
+  readonly last: Entry | null;
+  readonly more: boolean;
+}
+
+/** Other passes, and flips, wait for the lock meanwhile. */
+const longestPass = { ms: 200, postgres: 2_000, sqlite: 4_000 };
+/** A part is read while the one before is applied. SQLite takes each in a transaction of its own, which is worth more rows. */
+const rowsInAPart = { postgres: 500, sqlite: 1_000 };
 
 /** Copies the present state of journaled rows to the other side, a batch at a time. Doing it twice is the same as once. */
 export class Mirror {
   readonly #pair: Pair;
   readonly #journals = { sqlite: new Journal("sqlite"), postgres: new Journal("postgres") };
-  #charactersInARow = 1_000;
+  readonly #sizes = new RowSizes();
 
   constructor(pair: Pair) {
     this.#pair = pair;
@@ -64,125 +77,129 @@ export class Mirror {
     return row.owed === 1;
   }
 
-  /** The next batch of one side's journal behind `after`, smaller where the latest rows were large. */
-  async next(from: Side, after: Entry | null, quarantined: boolean): Promise<PassResult> {
-    const limit = Math.min(mostRows, Math.max(1, Math.floor(mostCharacters / this.#charactersInARow)));
-    const seen: Entry[] = [];
-    const result = await this.#pass(from, { after, limit, quarantined }, seen);
-    return { ...result, last: seen.at(-1) ?? null, more: seen.length === limit };
-  }
-
-  /** One batch from one side to the other. Where the target refuses it, halves of it, until the offending rows stand alone. */
-  async #pass(from: Side, selection: Selection, seen: Entry[]): Promise<PassResult> {
+  /**
+   * Pass after pass over one side's journal, from its beginning to its end or until `goesOn` says no. While the entries of one are taken
+   * off the journal, the next is already under way.
+   */
+  async *sweep(from: Side, quarantined: boolean, goesOn: () => boolean): AsyncGenerator<PassResult> {
+    let running: Promise<Passed> | null = this.#begin(from, null, quarantined);
     try {
-      return await (from === "sqlite" ? this.#forward(selection, seen) : this.#backward(selection, seen));
+      while (running !== null) {
+        const passed: Passed = await running;
+        running = passed.more && goesOn() ? this.#begin(from, passed.last, quarantined) : null;
+        yield await this.#finish(from, passed);
+      }
+    } finally {
+      await running?.catch(() => undefined);
+    }
+  }
+
+  /** One pass over the entries of one side's journal behind `after`, of all tables or of one. */
+  async next(from: Side, after: Entry | null, quarantined: boolean, table?: string): Promise<PassResult> {
+    return this.#finish(from, await this.#pass(from, { after, quarantined, table }));
+  }
+
+  #begin(from: Side, after: Entry | null, quarantined: boolean): Promise<Passed> {
+    const passed = this.#pass(from, { after, quarantined });
+    // A failure is met where it is waited for, which may be later than it happens.
+    passed.catch(() => undefined);
+    return passed;
+  }
+
+  /** Where the target refuses a pass, halves of it, until the offending rows stand alone. */
+  async #pass(from: Side, scope: Scope): Promise<Passed> {
+    const backlog = new Backlog(scope, this.#sizes);
+    const { taken } = backlog;
+    try {
+      const parts = await (from === "sqlite" ? this.#forward(backlog) : this.#backward(backlog));
+      return { parts, last: taken.at(-1) ?? null, more: backlog.goesOn };
     } catch (error) {
-      if (!isRefusal(error) || seen.length === 0) throw error;
-      return this.#inHalves(from, [...seen], error);
+      if (!isRefusal(error) || taken.length === 0) throw error;
+      return { parts: await this.#inHalves(from, taken, error), last: taken.at(-1) ?? null, more: true };
     }
   }
 
-  async #inHalves(from: Side, entries: readonly Entry[], error: DualDbError): Promise<PassResult> {
+  async #inHalves(from: Side, entries: readonly Entry[], error: DualDbError): Promise<readonly Handled[]> {
     const [only] = entries;
-    if (entries.length === 1 && only !== undefined) {
-      const refusal = { entry: only, reason: reasonOf(error) };
-      await this.#acknowledge(from, [], [refusal]);
-      return { ...nothing, refusals: [refusal] };
-    }
+    if (entries.length === 1 && only !== undefined)
+      return [{ entries: [], refusals: [{ entry: only, reason: reasonOf(error) }], findings: [] }];
     const middle = Math.ceil(entries.length / 2);
-    const first = await this.#pass(from, { keys: entries.slice(0, middle) }, []);
-    const second = await this.#pass(from, { keys: entries.slice(middle) }, []);
-    return {
-      ...nothing,
-      moved: first.moved + second.moved,
-      refusals: [...first.refusals, ...second.refusals],
-      findings: [...first.findings, ...second.findings],
-    };
+    const first = await this.#pass(from, { keys: entries.slice(0, middle) });
+    const second = await this.#pass(from, { keys: entries.slice(middle) });
+    return [...first.parts, ...second.parts];
   }
 
-  async #forward(selection: Selection, seen: Entry[]): Promise<PassResult> {
-    const { sqlite, postgres, graph, timeoutMs } = this.#pair;
-    const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
-      const state = await lockPostgresState(target);
-      const entries = await sqlite.transaction({ mode: "read" }, async (source) => {
-        assertForward({ sqlite: await readSqliteState(source), postgres: state });
-        return this.#journals.sqlite.select(source, selection);
-      });
-      replace(seen, entries);
-      if (entries.length === 0) return null;
-      return this.#inParts(entries, opened(sqlite), held("postgres", target), (plan) =>
-        applyPlan(graph, "postgres", target, plan),
-      );
-    });
-    return this.#finish("sqlite", handled);
+  #forward(backlog: Backlog): Promise<Handled[]> {
+    const { sqlite, graph } = this.#pair;
+    return this.#locked((target, state) =>
+      this.#inParts(backlog, {
+        source: opened(sqlite),
+        target: held("postgres", target),
+        select: (selection) =>
+          sqlite.transaction({ mode: "read" }, async (source) => {
+            assertForward({ sqlite: await readSqliteState(source), postgres: state });
+            return this.#journals.sqlite.select(source, selection);
+          }),
+        apply: (plan) => applyPlan(graph, "postgres", target, plan),
+      }),
+    );
   }
 
-  async #backward(selection: Selection, seen: Entry[]): Promise<PassResult> {
-    const { sqlite, postgres, graph, timeoutMs } = this.#pair;
-    const handled = await postgres.transaction({ mode: "write", timeoutMs }, async (source) => {
-      const state = await lockPostgresState(source);
+  #backward(backlog: Backlog): Promise<Handled[]> {
+    const { sqlite, graph } = this.#pair;
+    return this.#locked(async (source, state) => {
       const { cas, ...rest } = await sqlite.transaction({ mode: "read" }, readSqliteState);
       assertBackward({ sqlite: { cas, ...rest }, postgres: state });
-      const entries = await this.#journals.postgres.select(source, selection);
-      replace(seen, entries);
-      if (entries.length === 0) return null;
-      return this.#inParts(entries, held("postgres", source), opened(sqlite), (plan, part) =>
-        sqlite.transaction({ mode: "write" }, (target) => applyGuarded(graph, target, plan, cas + BigInt(part))),
-      );
+      return this.#inParts(backlog, {
+        source: held("postgres", source),
+        target: opened(sqlite),
+        select: (selection) => this.#journals.postgres.select(source, selection),
+        apply: (plan, part) =>
+          sqlite.transaction({ mode: "write" }, (target) => applyGuarded(graph, target, plan, cas + BigInt(part))),
+      });
     });
-    return this.#finish("postgres", handled);
+  }
+
+  #locked<T>(work: (transaction: Transaction, state: PostgresState) => Promise<T>): Promise<T> {
+    return holdingLock(this.#pair.postgres, this.#pair.timeoutMs, work);
   }
 
   /**
    * Each part is a batch by itself. The next one is read from its source while the one before is applied; whatever looks at the target
    * waits for that.
    */
-  async #inParts(
-    entries: readonly Entry[],
-    source: End,
-    target: End,
-    apply: (plan: Plan, part: number) => Promise<void>,
-  ): Promise<Handled[]> {
+  async #inParts(backlog: Backlog, { source, target, select, apply }: Course): Promise<Handled[]> {
     const handled: Handled[] = [];
+    const end = performance.now() + longestPass.ms;
     let applying = Promise.resolve();
     const applied: End = { side: target.side, read: (work) => applying.then(() => target.read(work)) };
-    for (const part of chunks(entries, rowsInAPart[target.side])) {
-      const plan = await planBatch(this.#pair.graph, source, applied, part);
+    do {
+      const entries = await backlog.part(rowsInAPart[target.side], select);
+      if (entries.length === 0) break;
+      const plan = await planBatch(this.#pair.graph, source, applied, entries);
       await applying;
       await this.#pair.reached("after-read");
       applying = apply(plan, handled.length);
-      // A failure is met where it is waited for, which may be later than it happens.
       applying.catch(() => undefined);
-      this.#measure(plan);
+      this.#sizes.learn(plan);
       handled.push({ entries: plan.handled, refusals: plan.refusals, findings: plan.findings });
-    }
+      const isLong = backlog.taken.length >= longestPass[target.side] || performance.now() > end;
+      if (isLong && backlog.isOpen) break;
+    } while (backlog.goesOn);
     await applying;
-    await this.#pair.reached("after-apply");
+    if (handled.length > 0) await this.#pair.reached("after-apply");
     return handled;
   }
 
-  async #finish(from: Side, parts: readonly Handled[] | null): Promise<PassResult> {
-    if (parts === null) return nothing;
+  /** Only after the target has committed, and by version: an entry that has changed meanwhile stays. */
+  async #finish(from: Side, { parts, last, more }: Passed): Promise<PassResult> {
     const handled = parts.flatMap(({ entries }) => entries);
     const refusals = parts.flatMap((part) => part.refusals);
-    await this.#pair.reached("before-acknowledge");
-    await this.#acknowledge(from, handled, refusals);
-    return { ...nothing, moved: handled.length, refusals, findings: parts.flatMap(({ findings }) => findings) };
-  }
-
-  #measure({ upserts }: Plan): void {
-    const sizes = [...upserts.values()]
-      .flat()
-      .map(({ values }) => values.reduce<number>((sum, value) => sum + sizeOf(value), 0));
-    if (sizes.length === 0) return;
-    const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
-    this.#charactersInARow = Math.max(mean, (this.#charactersInARow + mean) / 2);
-  }
-
-  /** Only after the target has committed, and by version: an entry that has changed meanwhile stays. */
-  async #acknowledge(from: Side, handled: readonly Entry[], refusals: readonly Refusal[]): Promise<void> {
-    const statements = [...this.#journals[from].removals(handled), ...this.#journals[from].refusals(refusals)];
-    if (statements.length > 0) await this.#pair[from].write(statements);
+    if (parts.length > 0) await this.#pair.reached("before-acknowledge");
+    const journal = this.#journals[from];
+    for (const statement of journal.removals(handled)) await this.#pair[from].write([statement]);
+    if (refusals.length > 0) await this.#pair[from].write(journal.refusals(refusals));
+    return { moved: handled.length, refusals, findings: parts.flatMap(({ findings }) => findings), last, more };
   }
 }
 
@@ -212,7 +229,8 @@ export function overtaken(): DualDbError {
   );
 }
 
-function assertForward({ sqlite, postgres }: PairState): void {
+/** A pass from SQLite to PostgreSQL is in order. */
+export function assertForward({ sqlite, postgres }: PairState): void {
   if (postgres.primary !== "sqlite" || (sqlite.forced && sqlite.primary === "sqlite")) throw overtaken();
 }
 
@@ -220,14 +238,6 @@ function assertBackward({ sqlite, postgres }: PairState): void {
   const halfway = sqlite.primary === "postgres" && postgres.primary === "sqlite";
   const primary = sqlite.primary === "postgres" && postgres.primary === "postgres";
   if (!halfway && !primary) throw overtaken();
-}
-
-function sizeOf(value: ExactValue): number {
-  return typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
-}
-
-function replace(list: Entry[], entries: readonly Entry[]): void {
-  list.splice(0, list.length, ...entries);
 }
 
 /** What a target says about rows, as opposed to what it says about itself. */

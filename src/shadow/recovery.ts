@@ -5,7 +5,7 @@ import { type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal } from "./journal.js";
 import { KeySet } from "./key-set.js";
 import { applyGuarded, held, opened, overtaken, type Pair } from "./mirror.js";
-import { bumpCas, lockPostgresState, readSqliteState, type SqliteState } from "./state.js";
+import { bumpCas, holdingLock, readSqliteState, type SqliteState } from "./state.js";
 
 /** A row that was written on both sides around a forced roll-back. SQLite's version stays. */
 export interface Conflict {
@@ -32,16 +32,12 @@ export class Recovery {
   /** One batch; the conflicts it found, or null when PostgreSQL owes nothing any more. */
   async pass(): Promise<Conflict[] | null> {
     const entries: Entry[] = [];
-    const conflicts = await this.#pair.postgres.transaction(
-      { mode: "write", timeoutMs: this.#pair.timeoutMs },
-      async (source) => {
-        await lockPostgresState(source);
-        const state = await this.#pair.sqlite.transaction({ mode: "read" }, readSqliteState);
-        if (state.primary !== "sqlite" || !state.forced) throw overtaken();
-        entries.push(...(await this.#journals.postgres.select(source, { after: null, limit, quarantined: true })));
-        return this.#bring(source, entries);
-      },
-    );
+    const conflicts = await holdingLock(this.#pair.postgres, this.#pair.timeoutMs, async (source) => {
+      const state = await this.#pair.sqlite.transaction({ mode: "read" }, readSqliteState);
+      if (state.primary !== "sqlite" || !state.forced) throw overtaken();
+      entries.push(...(await this.#journals.postgres.select(source, { after: null, limit, quarantined: true })));
+      return this.#bring(source, entries);
+    });
     if (entries.length === 0) return null;
     await this.#pair.postgres.write(this.#journals.postgres.removals(entries));
     return conflicts;

@@ -3,7 +3,6 @@ import type { Side } from "../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { nextStep } from "./flip.js";
-import type { Entry } from "./journal.js";
 import type { PassResult } from "./mirror.js";
 import type { Engaged, Partner } from "./partner.js";
 import type { PairState } from "./state.js";
@@ -181,17 +180,16 @@ export class Relay {
   async #drain({ mirror }: Engaged): Promise<void> {
     const quarantined = this.#parts.clock() >= this.#nextQuarantineAt;
     if (quarantined) this.#nextQuarantineAt = this.#parts.clock() + quarantineRetryMs;
-    let after: Entry | null = null;
-    while (!this.#stopping && this.#primary !== null) {
-      this.#batchBegan = this.#parts.clock();
-      const result: PassResult = await mirror.next(this.#primary, after, quarantined);
-      this.#batchBegan = Number.POSITIVE_INFINITY;
+    if (this.#stopping || this.#primary === null) return;
+    const sweep = mirror.sweep(this.#primary, quarantined, () => !this.#stopping);
+    this.#batchBegan = this.#parts.clock();
+    for await (const result of sweep) {
+      this.#batchBegan = result.more ? this.#parts.clock() : Number.POSITIVE_INFINITY;
       this.#count(result);
       this.#announce();
-      if (!result.more) break;
-      this.#state = "mirroring";
-      after = result.last;
+      if (result.more) this.#state = "mirroring";
     }
+    this.#batchBegan = Number.POSITIVE_INFINITY;
   }
 
   #announce(): void {

@@ -51,14 +51,27 @@ export async function readPostgresState(transaction: Transaction): Promise<Postg
   return postgresState(only(await transaction.query({ sql: text, text, values: [] }), "postgres"));
 }
 
+const lockText = `SELECT set_config('dualdb.mirror', 'on', true), s.*
+    FROM (SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1 FOR NO KEY UPDATE) AS s`;
+const lock = { sql: lockText, text: lockText, values: [] };
+
 /**
  * Locks the one row that orders every mirror pass and every step of every process, until the transaction ends, and tells the triggers
  * that its writes are the mirror's. A row lock and a transaction-local setting work behind PgBouncer too.
  */
 export async function lockPostgresState(transaction: Transaction): Promise<PostgresState> {
-  const text = `SELECT set_config('dualdb.mirror', 'on', true), s.*
-    FROM (SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1 FOR NO KEY UPDATE) AS s`;
-  return postgresState(only(await transaction.query({ sql: text, text, values: [] }), "postgres"));
+  return postgresState(only(await transaction.query(lock), "postgres"));
+}
+
+/** A transaction of PostgreSQL that takes this lock in the round trip in which it begins. */
+export function holdingLock<T>(
+  postgres: Engine,
+  timeoutMs: number,
+  work: (transaction: Transaction, state: PostgresState) => Promise<T>,
+): Promise<T> {
+  return postgres.transaction({ mode: "write", timeoutMs, first: lock }, (transaction, rows) =>
+    work(transaction, postgresState(only(rows, "postgres"))),
+  );
 }
 
 export function stateOf(engine: Engine): Promise<SqliteState> {

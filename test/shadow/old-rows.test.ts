@@ -40,7 +40,7 @@ describe("the rows of a bot that had never heard of this package", () => {
   });
 
   test("arrive over several starts and crashes in between", async () => {
-    const pair = await withOldBot(2_400, false);
+    const pair = await withOldBot(5_000, false);
     for (const point of ["after-read", "after-apply", "before-acknowledge"] as const) {
       let passes = 0;
       const dying = await pair.open("--S", {

@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
   mutant("applied-outside-lock", "PostgreSQL's rows are applied in the transaction that holds the lock", [
     mirror,
     'applyPlan(graph, "postgres", target, plan)',
-    `postgres.transaction({ mode: "write", timeoutMs }, async (other) => {
+    `this.#pair.postgres.transaction({ mode: "write" }, async (other) => {
        await other.query({ text: "SELECT set_config('dualdb.mirror', 'on', true)", values: [] });
        await applyPlan(graph, "postgres", other, plan);
      })`,
@@ -142,13 +142,12 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant("no-halving", "rows that stand beside a refused one are carried", [
     mirror,
-    "if (entries.length === 1 && only !== undefined) {",
+    "if (entries.length === 1 && only !== undefined)",
     `if (entries.length > 1) {
        const refusals = entries.map((entry) => ({ entry, reason: reasonOf(error) }));
-       await this.#acknowledge(from, [], refusals);
-       return { ...nothing, refusals };
+       return [{ entries: [], refusals, findings: [] }];
      }
-     if (only !== undefined) {`,
+     if (only !== undefined)`,
   ]),
   mutant("fence-without-forced", "after a forced roll-back everything counts as owed", [
     "shadow/fence.js",
