@@ -53,6 +53,8 @@ export interface DiscoveredTable extends Table {
   readonly keys: readonly (readonly string[])[];
   /** SQLite: `STRICT`, `WITHOUT ROWID`, `AUTOINCREMENT`; PostgreSQL: `PARTITIONED`. */
   readonly options: readonly string[];
+  /** SQLite's own definition; null for PostgreSQL, which keeps none. */
+  readonly sql: string | null;
 }
 
 /** Rows of a catalogue query come as JSON text; none is an empty list. */

@@ -77,6 +77,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     indexes: indexes.map(indexOf),
     checks: listOf<string>(row.checks),
     options: row.partitioned === true ? ["PARTITIONED"] : [],
+    sql: null,
   };
 }
 

@@ -72,6 +72,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     indexes: indexes.map(indexOf),
     checks: checksOf(sql),
     options: optionsOf(row, sql),
+    sql,
   };
 }
 

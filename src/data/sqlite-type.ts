@@ -24,3 +24,9 @@ const kinds: Readonly<Record<Affinity, Kind>> = {
 export function kindOfDeclared(declared: string): Kind {
   return kinds[affinityOf(declared)];
 }
+
+/** The numbers that a declared type has in parentheses: 9 and 2 for `DECIMAL(9, 2)`. */
+export function limitsOfDeclared(declared: string): number[] {
+  const limits = /\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/.exec(declared);
+  return (limits ?? []).slice(1).flatMap((limit) => (limit === undefined ? [] : [Number(limit)]));
+}
