@@ -9,16 +9,7 @@ type Rows = readonly (readonly ExactValue[])[];
  * already of the kinds of their columns, and their text is what PostgreSQL can hold.
  */
 export async function* encodeRows(pages: Iterable<Rows> | AsyncIterable<Rows>): AsyncGenerator<Uint8Array, void> {
-  let piece = "";
-  for await (const page of pages) {
-    for (const row of page) {
-      piece += encodeRow(row);
-      if (piece.length < pieceLength) continue;
-      yield Buffer.from(piece);
-      piece = "";
-    }
-  }
-  if (piece !== "") yield Buffer.from(piece);
+  for await (const page of pages) yield* piecesOf(page.map(encodeRow));
 }
 
 /** The rows in such data, their columns in this order, as many at a time as have come whole. */
@@ -38,6 +29,18 @@ export async function* decodeRows(
     if (end < chunk.length) begun.push(chunk.subarray(end));
   }
   if (begun.length > 0) throw new Error("the data of a COPY ends within a line");
+}
+
+/** Lines that have been encoded already, in such pieces. */
+export async function* piecesOf(lines: Iterable<string>): AsyncGenerator<Uint8Array, void> {
+  let piece = "";
+  for (const line of lines) {
+    piece += line;
+    if (piece.length < pieceLength) continue;
+    yield Buffer.from(piece);
+    piece = "";
+  }
+  if (piece !== "") yield Buffer.from(piece);
 }
 
 /** One row as a line, with the line feed at its end. */
@@ -64,7 +67,7 @@ const pieceLength = 65_536;
 const lineFeed = 10;
 
 function encodeValue(value: ExactValue): string {
-  if (typeof value === "string") return special.test(value) ? value.replace(specials, escapeOf) : value;
+  if (typeof value === "string") return special.test(value) ? escapeText(value) : value;
   if (value === null) return "\\N";
   if (typeof value === "number") return spellFloat(value);
   if (typeof value === "boolean") return value ? "t" : "f";
@@ -75,6 +78,11 @@ function encodeValue(value: ExactValue): string {
 const special = /[\\\n\r\t]/;
 const specials = /[\\\n\r\t]/g;
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** Text with what COPY would take for something else behind a backslash. */
+export function escapeText(text: string): string {
+  return text.replace(specials, escapeOf);
+}
 
 function escapeOf(character: string): string {
   return escapes[character] ?? character;

@@ -1,0 +1,102 @@
+import type { Side } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+import type { PairState } from "../shadow/state.js";
+import { type Copied, copyIntoPostgres } from "./copy/into-postgres.js";
+import { copyIntoSqlite } from "./copy/into-sqlite.js";
+import { copyInPair } from "./copy/pair.js";
+import type { CopyReport, LeftOut } from "./copy/report.js";
+import { retryRejects } from "./copy/retry.js";
+import type { CopyRun } from "./copy/run.js";
+import { type Scene, sceneOf, withDatabases } from "./databases.js";
+import type { ToolOptions } from "./options.js";
+
+export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/report.js";
+
+/** What `copy` takes beside the options of every tool. */
+export interface CopyOptions extends ToolOptions {
+  /** The side whose rows are copied: the primary of a pair by default, else SQLite. */
+  readonly from?: Side;
+  /** All or nothing: one transaction, and the first row that cannot go ends it. */
+  readonly strict?: boolean;
+  /** The folder for rows that cannot go; `rejects` by default. */
+  readonly rejects?: string;
+  /** Feed the rows of that folder back, once somebody has corrected them, instead of reading the source. */
+  readonly retryRejects?: boolean;
+}
+
+/**
+ * Brings the rows of one side to the other, fast, while both are in use. In a pair: what the target is owed, under the mirror's lock.
+ * Else every row of the source as of one moment; rows that only the target has are left alone. Killed at any point and started again it
+ * ends exact, and a second run changes nothing. Rows that cannot go are set aside in a folder, one file a table.
+ * @throws NOT_PRIMARY where the rows of a pair are to be overwritten by those that follow them. CONSTRAINT_VIOLATED where `strict` meets
+ * a row that cannot go. CONFIG_INVALID, FINALIZED, PAIR_MISMATCH, INTERRUPTED.
+ */
+export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
+  const began = performance.now();
+  return withDatabases(options, async (databases) => {
+    const scene = await sceneOf(databases, options);
+    const from = sourceOf(options.from, scene.states);
+    const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
+    const run: CopyRun = {
+      databases,
+      scene,
+      options: { ...options, ...batchSizeOf(options, databases.config) },
+      rejects,
+    };
+    const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
+    return {
+      from,
+      to: from === "sqlite" ? "postgres" : "sqlite",
+      paired: scene.states !== null,
+      tables,
+      leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
+      rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
+      created: [],
+      milliseconds: Math.round(performance.now() - began),
+    };
+  });
+}
+
+async function copyTables(run: CopyRun, from: Side, retry: boolean): Promise<Copied> {
+  const { scene } = run;
+  const lacking = new Set(scene.pairing.missing.filter(({ side }) => side !== from).map(({ table }) => table));
+  const whole = scene.pairing.tables.filter(({ name }) => !lacking.has(name));
+  const all = [...whole, ...scene.pairing.keyless];
+  if (retry) return { tables: await retryRejects(run, from, scene.states === null ? all : whole), leftOut: [] };
+  if (scene.states !== null) return { tables: await copyInPair(run, from, whole), leftOut: [] };
+  if (from === "sqlite") return copyIntoPostgres(run, all);
+  return copyIntoSqlite(run, all);
+}
+
+function batchSizeOf(
+  { batchSize }: ToolOptions,
+  { migrationBatchSize }: { readonly migrationBatchSize: number | null },
+) {
+  const size = batchSize ?? migrationBatchSize;
+  return size === null ? {} : { batchSize: size };
+}
+
+/** In a pair the primary is the truth, and nothing may come over it. */
+function sourceOf(wanted: Side | undefined, states: PairState | null): Side {
+  if (states === null) return wanted ?? "sqlite";
+  if (states.postgres.finalized)
+    throw new DualDbError(
+      "FINALIZED",
+      "This PostgreSQL database was finalized: it has left SQLite behind, and nothing is copied between them any more.",
+    );
+  const { primary } = states.sqlite;
+  if (wanted === undefined || wanted === primary) return primary;
+  throw new DualDbError(
+    "NOT_PRIMARY",
+    `${wanted} is not the primary of this pair: copying from it would overwrite newer rows. Leave out --from, or change the primary first.`,
+    { side: wanted },
+  );
+}
+
+function unmatched({ pairing }: Scene): LeftOut[] {
+  const keyless = new Set(pairing.keyless.map(({ name }) => name));
+  return [
+    ...pairing.unmirrored.filter(({ table }) => !keyless.has(table)),
+    ...pairing.missing.map(({ side, table, column }) => ({ table, reason: `${side} has no column ${column}` })),
+  ];
+}

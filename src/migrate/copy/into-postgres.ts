@@ -1,0 +1,197 @@
+import { type Component, componentsOf } from "../../data/components.js";
+import type { Finding } from "../../data/finding.js";
+import { TableGraph } from "../../data/graph.js";
+import { exactRowsOf } from "../../data/sqlite-pages.js";
+import { quotedOn, type Table } from "../../data/table.js";
+import type { Transaction } from "../../engines/engine.js";
+import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { tidyTable } from "./aftermath.js";
+import { type Batch, batchesOf } from "./batch.js";
+import { CycleLoad } from "./cycle-load.js";
+import { type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
+import type { CopiedTable, LeftOut } from "./report.js";
+import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+
+/** Rows in one transaction of PostgreSQL. */
+const rowsInABatch = 10_000;
+
+/** As PostgreSQL says it. */
+const orphaned = "CONSTRAINT_VIOLATED 23503";
+
+/** Runs its work in a transaction of PostgreSQL: one for each batch, or the same for all of them. */
+type InTransaction = <T>(work: (transaction: PostgresTransaction) => Promise<T>) => Promise<T>;
+
+/**
+ * SQLite into PostgreSQL where the two are no pair: every row as of one moment. Rows that only the target has are left alone; rows that it
+ * has already are changed where they differ, so that a second run changes nothing.
+ */
+export async function copyIntoPostgres(run: CopyRun, tables: readonly Table[]): Promise<Copied> {
+  const { sqlite, postgres } = run.databases;
+  const one = <T>(work: (transaction: PostgresTransaction) => Promise<T>) =>
+    postgres.transaction({ mode: "write", timeoutMs }, work);
+  return sqlite.transaction({ mode: "read" }, async (source) => {
+    if (run.rejects !== null) return new IntoPostgres(run, source, one).copy(tables);
+    return one((target) => new IntoPostgres(run, source, (work) => work(target)).copy(tables));
+  });
+}
+
+export interface Copied {
+  readonly tables: readonly CopiedTable[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+class IntoPostgres {
+  readonly #run: CopyRun;
+  readonly #source: Transaction;
+  readonly #inTransaction: InTransaction;
+  readonly #tables: CopiedTable[] = [];
+  readonly #leftOut: LeftOut[] = [];
+
+  constructor(run: CopyRun, source: Transaction, inTransaction: InTransaction) {
+    this.#run = run;
+    this.#source = source;
+    this.#inTransaction = inTransaction;
+  }
+
+  async copy(tables: readonly Table[]): Promise<Copied> {
+    for (const component of componentsOf(new TableGraph(tables))) await this.#component(component);
+    return { tables: this.#tables, leftOut: this.#leftOut };
+  }
+
+  async #component({ tables, isCyclic }: Component): Promise<void> {
+    if (isCyclic) await this.#cycle(tables);
+    else for (const table of tables) await this.#table(table);
+  }
+
+  /** All tables of a cycle in one transaction: no part of them could stand by itself. */
+  async #cycle(tables: readonly Table[]): Promise<void> {
+    const keyless = tables.filter(({ key }) => key.length === 0);
+    const whole = tables.filter(({ key }) => key.length > 0);
+    for (const { name: table } of keyless)
+      this.#leftOut.push({ table, reason: "it has no key, and is part of a cycle" });
+    const runs = await Promise.all(
+      whole.map(async (table) => new TableRun(this.#run, table, await this.#count(table))),
+    );
+    try {
+      await this.#inTransaction((target) => this.#loadCycle(target, runs));
+      for (const one of runs) one.tally.extra = await this.#extra(one);
+      for (const one of runs) this.#tables.push(await this.#finish(one));
+    } finally {
+      for (const one of runs) await one.close();
+    }
+  }
+
+  async #loadCycle(target: PostgresTransaction, runs: readonly TableRun[]): Promise<void> {
+    const load = new CycleLoad(
+      target,
+      runs.map(({ table }) => ({ table, foreignKeys: this.#foreignKeys(table) })),
+    );
+    await load.begin();
+    for (const one of runs) {
+      for await (const batch of batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch)) {
+        const { refused } = await load.stage(one.table, batch.lines);
+        await this.#account(one, batch, { written: 0, refused }, "merge");
+        one.step();
+      }
+    }
+    const orphans = await load.orphans();
+    const written = await load.finish();
+    for (const [index, one] of runs.entries()) {
+      const keys = orphans.filter(({ table }) => table === one.table).map(({ key }) => key);
+      await this.#orphaned(one, keys);
+      one.tally.written += written[index] ?? 0;
+      one.tally.alreadyThere -= keys.length + (written[index] ?? 0);
+    }
+  }
+
+  async #orphaned(one: TableRun, keys: readonly string[]): Promise<void> {
+    const { table } = one;
+    const rows = await exactRowsOf(this.#source, table, keys);
+    const finding = (key: string): Finding => ({
+      table: table.name,
+      key,
+      column: "",
+      reason: orphaned,
+      action: "refused",
+    });
+    await one.setAside(rows.map((row) => ({ row, finding: finding(row.key) })));
+  }
+
+  async #finish(one: TableRun): Promise<CopiedTable> {
+    if (one.tally.written > 0) await this.#inTransaction((target) => tidyTable(target, one.table));
+    return one.finish();
+  }
+
+  async #table(table: Table): Promise<void> {
+    const isEmpty = await this.#isEmpty(table);
+    if (table.key.length === 0 && !isEmpty) {
+      this.#leftOut.push({ table: table.name, reason: "it has no key, and PostgreSQL's table is not empty" });
+      return;
+    }
+    const one = new TableRun(this.#run, table, await this.#count(table));
+    try {
+      await this.#batches(one, isEmpty ? "insert" : "merge");
+      one.tally.extra = isEmpty ? 0 : await this.#extra(one);
+      this.#tables.push(await this.#finish(one));
+    } finally {
+      await one.close();
+    }
+  }
+
+  /** The next batch is read while PostgreSQL is still at work on the one before. */
+  async #batches(one: TableRun, mode: LoadMode): Promise<void> {
+    const load = new PostgresLoad(one.table, this.#foreignKeys(one.table));
+    const batches = batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch);
+    one.step();
+    for (let next = await batches.next(); !next.done; ) {
+      const batch: Batch = next.value;
+      const loading = this.#inTransaction((target) => load.run(target, batch.lines, mode));
+      // A failure is met where it is waited for, which may be later than it happens.
+      loading.catch(() => undefined);
+      next = await batches.next();
+      await this.#account(one, batch, await loading, mode);
+      one.step();
+    }
+  }
+
+  async #account(one: TableRun, batch: Batch, { written, refused }: Loaded, mode: LoadMode): Promise<void> {
+    const { tally, table } = one;
+    tally.read += batch.read;
+    tally.written += written;
+    if (mode === "merge") tally.alreadyThere += batch.lines.length - refused.size - written;
+    one.note(batch.findings);
+    const late = [...refused].map(([index, { column, reason }]) => {
+      const row = (batch.rows[index] as Batch["rows"][number]).source();
+      const finding: Finding = { table: table.name, key: row.key, column, reason, action: "refused" };
+      return { row, finding };
+    });
+    const early = batch.refused.map(({ row, finding }) => ({ row: row.source(), finding }));
+    await one.setAside([...early, ...late]);
+  }
+
+  #foreignKeys(table: Table) {
+    const pair = this.#run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
+    return pair?.postgres.foreignKeys ?? [];
+  }
+
+  async #isEmpty(table: Table): Promise<boolean> {
+    const [row] = await this.#ask(`SELECT NOT EXISTS (SELECT 1 FROM ${quotedOn("postgres", table)}) AS empty`);
+    return row?.empty === true;
+  }
+
+  /** Rows of the target that the source lacks. */
+  async #extra({ table, tally }: TableRun): Promise<number> {
+    const [row] = await this.#ask(`SELECT count(*) AS n FROM ${quotedOn("postgres", table)}`);
+    return Math.max(0, Number(row?.n) - tally.written - tally.alreadyThere);
+  }
+
+  async #count(table: Table): Promise<number> {
+    const sql = `SELECT COUNT(*) AS n FROM ${quotedOn("sqlite", table)}`;
+    const [row] = await this.#source.query({ sql, text: sql, values: [] });
+    return Number(row?.n);
+  }
+
+  #ask(text: string) {
+    return this.#inTransaction((target) => target.query({ sql: text, text, values: [] }));
+  }
+}

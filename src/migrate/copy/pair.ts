@@ -1,0 +1,199 @@
+import { chunks } from "../../data/chunks.js";
+import { componentsOf } from "../../data/components.js";
+import { converterOf, type SourceRow } from "../../data/convert.js";
+import { encodeRow } from "../../data/copy-text.js";
+import type { Finding } from "../../data/finding.js";
+import { rowsOf } from "../../data/rows.js";
+import { exactRowsOf } from "../../data/sqlite-pages.js";
+import { quotedOn, type Table } from "../../data/table.js";
+import type { Side, Transaction } from "../../engines/engine.js";
+import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
+import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
+import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
+import { tidyTable } from "./aftermath.js";
+import { type Loaded, PostgresLoad } from "./postgres-load.js";
+import type { CopiedTable } from "./report.js";
+import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+
+/** Rows of one pass: as long as it lasts, no other pass of any process goes on. */
+const rowsInAPass = 5_000;
+/** Reading holds up the event loop, and so does taking entries off. */
+const rowsAtOnce = 500;
+
+/**
+ * A pair: what the journal of the primary owes, under the mirror's lock, so that no older row ever comes over a newer one. Many rows at a
+ * time where that is possible; whatever those passes leave behind, and what is gone from the source, is left to the mirror itself.
+ */
+export async function copyInPair(run: CopyRun, from: Side, tables: readonly Table[]): Promise<CopiedTable[]> {
+  const copied: CopiedTable[] = [];
+  for (const { tables: together, isCyclic } of componentsOf(run.scene.graph)) {
+    for (const table of together.filter((one) => tables.includes(one))) {
+      const one = new TableRun(run, table, await owed(run, from, table));
+      try {
+        if (from === "sqlite" && !isCyclic) await new BulkPasses(run, one).run();
+        await new MirrorPasses(run, one, from).run();
+        if (from === "sqlite" && one.tally.written > 0) await tidy(run, table);
+        copied.push(await one.finish());
+      } finally {
+        await one.close();
+      }
+    }
+  }
+  return copied;
+}
+
+function tidy({ databases }: CopyRun, table: Table): Promise<void> {
+  return databases.postgres.transaction({ mode: "write", timeoutMs }, (transaction) => tidyTable(transaction, table));
+}
+
+async function owed({ databases }: CopyRun, from: Side, { name }: Table): Promise<number> {
+  const text = "SELECT COUNT(*) AS n FROM dualdb_journal WHERE table_name = ";
+  const [row] = await databases[from].read({ sql: `${text}?`, text: `${text}$1`, values: [name] });
+  return Number(row?.n);
+}
+
+/** What one pass has read under the lock. */
+interface Held {
+  readonly entries: readonly Entry[];
+  /** The entries whose rows go over, their rows, and those as lines. */
+  readonly going: readonly Entry[];
+  readonly lines: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+/** Passes of many rows from SQLite to PostgreSQL. A row that is gone or that cannot go is passed over: its entry stays. */
+class BulkPasses {
+  readonly #run: CopyRun;
+  readonly #one: TableRun;
+  readonly #load: PostgresLoad;
+  readonly #journal = new Journal("sqlite");
+
+  constructor(run: CopyRun, one: TableRun) {
+    const pair = run.scene.pairing.pairs.find(({ table }) => table.name === one.table.name);
+    this.#run = run;
+    this.#one = one;
+    this.#load = new PostgresLoad(one.table, pair?.postgres.foreignKeys ?? []);
+  }
+
+  async run(): Promise<void> {
+    const { postgres } = this.#run.databases;
+    for (let after: Entry | null = null; ; ) {
+      this.#one.step();
+      const passed: Passed | null = await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+        const held = await this.#read(await lockPostgresState(target), after);
+        if (held.entries.length === 0) return null;
+        const isEmpty = await this.#isEmpty(target);
+        return { held, loaded: await this.#load.run(target, held.lines, isEmpty ? "insert" : "merge") };
+      });
+      if (passed === null) return;
+      await this.#acknowledge(passed);
+      after = passed.held.entries.at(-1) ?? null;
+    }
+  }
+
+  async #isEmpty(target: Transaction): Promise<boolean> {
+    const text = `SELECT NOT EXISTS (SELECT 1 FROM ${quotedOn("postgres", this.#one.table)}) AS empty`;
+    return (await target.query({ sql: text, text, values: [] }))[0]?.empty === true;
+  }
+
+  #read(state: Awaited<ReturnType<typeof lockPostgresState>>, after: Entry | null): Promise<Held> {
+    const { table } = this.#one;
+    const limit = this.#run.options.batchSize ?? rowsInAPass;
+    return this.#run.databases.sqlite.transaction({ mode: "read" }, async (source) => {
+      assertForward({ sqlite: await readSqliteState(source), postgres: state });
+      const entries = await this.#journal.select(source, { after, limit, quarantined: false, table: table.name });
+      const rows = new Map<string, SourceRow>();
+      for (const part of chunks(entries, rowsAtOnce)) {
+        const keys = part.filter(({ bytes }) => bytes === undefined).map(({ key }) => key);
+        for (const row of await rowsOf("sqlite").read(source, table, keys)) rows.set(row.key, row);
+      }
+      return held(table, entries, rows);
+    });
+  }
+
+  async #acknowledge({ held, loaded }: Passed): Promise<void> {
+    const { tally } = this.#one;
+    const handled = held.going.filter((_, index) => !loaded.refused.has(index));
+    tally.read += handled.length;
+    tally.written += loaded.written;
+    tally.alreadyThere += handled.length - loaded.written;
+    this.#one.note(held.findings);
+    await this.#run.databases.sqlite.transaction({ mode: "write" }, async (source) => {
+      for (const statement of this.#journal.removals(handled)) await source.execute(statement);
+    });
+  }
+}
+
+interface Passed {
+  readonly held: Held;
+  readonly loaded: Loaded;
+}
+
+function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string, SourceRow>): Held {
+  const convert = converterOf(table, "postgres");
+  const going: Entry[] = [];
+  const lines: string[] = [];
+  const findings: Finding[] = [];
+  for (const entry of entries) {
+    const row = rows.get(entry.key);
+    if (row === undefined) continue;
+    const converted = convert(row);
+    if (converted.findings.some(({ action }) => action === "refused")) continue;
+    going.push(entry);
+    lines.push(encodeRow(converted.values));
+    findings.push(...converted.findings);
+  }
+  return { entries, going, lines, findings };
+}
+
+/** The mirror's own passes over the entries of one table, from the first to the last, those in quarantine included. */
+class MirrorPasses {
+  readonly #run: CopyRun;
+  readonly #one: TableRun;
+  readonly #from: Side;
+  readonly #mirror: Mirror;
+
+  constructor(run: CopyRun, one: TableRun, from: Side) {
+    const { sqlite, postgres } = run.databases;
+    this.#run = run;
+    this.#one = one;
+    this.#from = from;
+    this.#mirror = new Mirror({ sqlite, postgres, graph: run.scene.graph, timeoutMs, reached: () => undefined });
+  }
+
+  async run(): Promise<void> {
+    const { name } = this.#one.table;
+    for (let after: Entry | null = null; ; ) {
+      this.#one.step();
+      const result: PassResult = await this.#mirror.next(this.#from, after, true, name);
+      await this.#account(result);
+      after = result.last;
+      if (!result.more) return;
+    }
+  }
+
+  async #account({ moved, refusals, findings }: PassResult): Promise<void> {
+    const { tally } = this.#one;
+    const before = tally.setAside;
+    this.#one.note(findings.filter(({ action }) => action !== "refused"));
+    await this.#one.setAside(await this.#rejected(refusals));
+    tally.written += moved;
+    tally.read += moved + tally.setAside - before;
+  }
+
+  async #rejected(refusals: readonly Refusal[]): Promise<{ row: SourceRow; finding: Finding }[]> {
+    const { table } = this.#one;
+    const reasons = new Map(refusals.map(({ entry, reason }) => [entry.key, reason]));
+    const keys = [...reasons.keys()];
+    const read = (transaction: Transaction) =>
+      this.#from === "sqlite"
+        ? exactRowsOf(transaction, table, keys)
+        : rowsOf("postgres").read(transaction, table, keys);
+    const rows = await this.#run.databases[this.#from].transaction({ mode: "read" }, read);
+    return rows.map((row) => ({ row, finding: refused(table, row.key, reasons.get(row.key) ?? "") }));
+  }
+}
+
+function refused(table: Table, key: string, reason: string): Finding {
+  return { table: table.name, key, column: "", reason, action: "refused" };
+}

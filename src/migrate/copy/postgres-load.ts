@@ -1,0 +1,205 @@
+import { piecesOf } from "../../data/copy-text.js";
+import type { ForeignKey, Table } from "../../data/table.js";
+import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
+import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { type DualDbError, hasCode } from "../../errors.js";
+import { reasonOf } from "../../shadow/mirror.js";
+
+/** What became of the lines of one batch. */
+export interface Loaded {
+  /** Rows that were inserted or changed. */
+  readonly written: number;
+  /** Lines that PostgreSQL does not take, by their index, with the reason: codes and names, never a value. */
+  readonly refused: ReadonlyMap<number, Refused>;
+}
+
+export interface Refused {
+  readonly column: string;
+  readonly reason: string;
+}
+
+/** `insert` is for a table that was empty: straight into it. `merge` leaves rows alone that are there already and equal. */
+export type LoadMode = "insert" | "merge";
+
+/**
+ * Brings lines of COPY into one table, in a transaction of somebody else. What PostgreSQL refuses is found and left out; everything else
+ * is in the table when it is done.
+ */
+export class PostgresLoad {
+  readonly #table: Table;
+  /** PostgreSQL's own, by PostgreSQL's names. */
+  readonly #foreignKeys: readonly ForeignKey[];
+
+  constructor(table: Table, foreignKeys: readonly ForeignKey[]) {
+    this.#table = table;
+    this.#foreignKeys = foreignKeys;
+  }
+
+  async run(transaction: PostgresTransaction, lines: readonly string[], mode: LoadMode): Promise<Loaded> {
+    // Else a refusal would come at COMMIT, when nobody can tell the row any more.
+    const prepare = ["SET CONSTRAINTS ALL IMMEDIATE", ...(mode === "merge" ? [stageText(this.#table)] : [])];
+    await transaction.script(prepare.join("; "));
+    const part = new Part(lines);
+    const refused = new Map<number, Refused>();
+    const written = await this.#load(transaction, part, mode, refused);
+    return { written, refused };
+  }
+
+  async #load(
+    transaction: PostgresTransaction,
+    part: Part,
+    mode: LoadMode,
+    refused: Map<number, Refused>,
+  ): Promise<number> {
+    if (part.size === 0) return 0;
+    await transaction.script("SAVEPOINT dualdb_part");
+    try {
+      const written = mode === "insert" ? await this.#insert(transaction, part) : await this.#merge(transaction, part);
+      await transaction.script("RELEASE SAVEPOINT dualdb_part");
+      return written;
+    } catch (error) {
+      if (!isAboutRows(error)) throw error;
+      await transaction.script("ROLLBACK TO SAVEPOINT dualdb_part; RELEASE SAVEPOINT dualdb_part");
+      return this.#withoutRefused(transaction, part, mode, refused, error);
+    }
+  }
+
+  async #withoutRefused(
+    transaction: PostgresTransaction,
+    part: Part,
+    mode: LoadMode,
+    refused: Map<number, Refused>,
+    error: DualDbError,
+  ): Promise<number> {
+    const orphans = error.details.sqlState === foreignKeyViolated ? await this.#orphans(transaction, part) : [];
+    for (const index of orphans) refused.set(index, refusedBecause(error));
+    if (orphans.length > 0) return this.#load(transaction, part.without(orphans), mode, refused);
+    const [only] = part.indexes;
+    if (part.size === 1 && only !== undefined) {
+      refused.set(only, refusedBecause(error));
+      return 0;
+    }
+    let written = 0;
+    for (const piece of part.around(error.details.line)) written += await this.#load(transaction, piece, mode, refused);
+    return written;
+  }
+
+  #insert(transaction: PostgresTransaction, part: Part): Promise<number> {
+    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table)), piecesOf(part.lines()));
+  }
+
+  async #merge(transaction: PostgresTransaction, part: Part): Promise<number> {
+    await transaction.script(`TRUNCATE ${stage}`);
+    await transaction.copyIn(copyText(this.#table, stage), piecesOf(part.lines()));
+    const text = mergeText(this.#table, stage);
+    return transaction.execute({ sql: text, text, values: [] });
+  }
+
+  /** The lines whose parents are not there. */
+  async #orphans(transaction: PostgresTransaction, part: Part): Promise<number[]> {
+    const outside = this.#foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
+    if (outside.length === 0) return [];
+    await transaction.script(stageText(this.#table));
+    await transaction.copyIn(copyText(this.#table, stage, [ordinal]), piecesOf(part.numbered()));
+    const text = outside.map(orphansText).join(" UNION ");
+    const rows = await transaction.query({ sql: text, text, values: [] });
+    return rows.map(({ n }) => Number(n));
+  }
+}
+
+/** Some lines of a batch. */
+class Part {
+  readonly indexes: readonly number[];
+  readonly #lines: readonly string[];
+
+  constructor(lines: readonly string[], indexes: readonly number[] = [...lines.keys()]) {
+    this.#lines = lines;
+    this.indexes = indexes;
+  }
+
+  get size(): number {
+    return this.indexes.length;
+  }
+
+  *lines(): Iterable<string> {
+    for (const index of this.indexes) yield this.#lines[index] as string;
+  }
+
+  /** Each behind its index. */
+  *numbered(): Iterable<string> {
+    for (const index of this.indexes) yield `${index}\t${this.#lines[index]}`;
+  }
+
+  without(indexes: readonly number[]): Part {
+    const left = new Set(indexes);
+    return this.#of(this.indexes.filter((index) => !left.has(index)));
+  }
+
+  /** The line at fault, counted from 1, by itself, and what is before and behind it; where nobody knows it, halves. */
+  around(line: unknown): Part[] {
+    const at = typeof line === "number" && line >= 1 && line <= this.size ? line - 1 : null;
+    const middle = Math.ceil(this.size / 2);
+    const cuts = at === null ? [0, middle, this.size] : [0, at, at + 1, this.size];
+    return cuts.slice(1).map((end, index) => this.#of(this.indexes.slice(cuts[index], end)));
+  }
+
+  #of(indexes: readonly number[]): Part {
+    return new Part(this.#lines, indexes);
+  }
+}
+
+const stage = "pg_temp.dualdb_stage";
+const ordinal = "dualdb_n";
+const foreignKeyViolated = "23503";
+
+function refusedBecause(error: DualDbError): Refused {
+  return { column: error.column ?? "", reason: reasonOf(error) };
+}
+
+/** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
+function isAboutRows(error: unknown): error is DualDbError {
+  if (hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED")) return true;
+  return hasCode(error, "QUERY_FAILED") && /^(P0001|21|44)/.test(String(error.details.sqlState));
+}
+
+/** With the types and their limits, and no constraint. */
+function stageText(table: Table): string {
+  return `DROP TABLE IF EXISTS ${stage}; CREATE TEMPORARY TABLE dualdb_stage ON COMMIT DROP AS
+    SELECT NULL::int AS ${ordinal}, ${columnNames(table).join(", ")} FROM ${quotedOn("postgres", table)} WITH NO DATA`;
+}
+
+function copyText(table: Table, into: string, before: readonly string[] = []): string {
+  return `COPY ${into} (${[...before, ...columnNames(table)].join(", ")}) FROM STDIN`;
+}
+
+/** Rows that are there and equal are not touched, so they do not count as changed. */
+export function mergeText(table: Table, from: string): string {
+  const names = columnNames(table);
+  const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
+  const others = table.columns.filter(({ name }) => !table.key.includes(name));
+  const set = others.map((column) => quotedOn("postgres", column)).map((name) => `${name} = excluded.${name}`);
+  const differs = others.map(
+    (column) => `${comparable(column, "t")} IS DISTINCT FROM ${comparable(column, "excluded")}`,
+  );
+  const change = others.length === 0 ? "NOTHING" : `UPDATE SET ${set.join(", ")} WHERE ${differs.join(" OR ")}`;
+  return `INSERT INTO ${quotedOn("postgres", table)} AS t (${names.join(", ")}) OVERRIDING SYSTEM VALUE
+    SELECT ${names.join(", ")} FROM ${from} ON CONFLICT (${key.join(", ")}) DO ${change}`;
+}
+
+/** Some types have no `=`, or one that takes different spellings for the same. */
+function comparable(column: Table["columns"][number], alias: string): string {
+  const name = `${alias}.${quotedOn("postgres", column)}`;
+  if (column.kind === "text") return `${name}::text COLLATE "C"`;
+  return column.kind === "other" || column.type === "json" ? `${name}::text` : name;
+}
+
+function orphansText({ columns, parent, parentColumns }: ForeignKey): string {
+  const given = columns.map((name) => `s.${quote(name)} IS NOT NULL`);
+  const same = columns.map((name, index) => `p.${quote(parentColumns[index] ?? name)} = s.${quote(name)}`);
+  return `SELECT s.${ordinal} AS n FROM ${stage} AS s WHERE ${given.join(" AND ")}
+    AND NOT EXISTS (SELECT 1 FROM ${quote(parent)} AS p WHERE ${same.join(" AND ")})`;
+}
+
+function columnNames(table: Table): string[] {
+  return table.columns.map((column) => quotedOn("postgres", column));
+}

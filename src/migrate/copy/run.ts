@@ -1,0 +1,80 @@
+import type { SourceRow } from "../../data/convert.js";
+import type { Finding } from "../../data/finding.js";
+import type { Table } from "../../data/table.js";
+import { DualDbError } from "../../errors.js";
+import type { Databases, Scene } from "../databases.js";
+import type { ToolOptions } from "../options.js";
+import { endIfAsked } from "../progress.js";
+import { Rejects } from "../rejects.js";
+import { type CopiedTable, Tally } from "./report.js";
+
+/** What one run of `copy` works on, whichever way the rows go. */
+export interface CopyRun {
+  readonly databases: Databases;
+  readonly scene: Scene;
+  readonly options: ToolOptions;
+  /** The folder for rows that cannot go; null where one such row ends the run. */
+  readonly rejects: string | null;
+}
+
+/** Copying one statement's worth of rows may wait for others' locks, never for ever. */
+export const timeoutMs = 600_000;
+
+/** One table on its way: what becomes of its rows is counted, and what cannot go is kept. */
+export class TableRun {
+  readonly table: Table;
+  readonly tally: Tally;
+  readonly #run: CopyRun;
+  readonly #rejects: Rejects | null;
+  readonly #total: number | null;
+
+  constructor(run: CopyRun, table: Table, total: number | null) {
+    this.table = table;
+    this.tally = new Tally(table.name);
+    this.#run = run;
+    this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table);
+    this.#total = total;
+  }
+
+  /** Between two steps: tells how far the run is, and ends it where somebody has asked for that. */
+  step(): void {
+    const { onProgress, signal } = this.#run.options;
+    onProgress?.({ step: "copy", table: this.table.name, rows: this.tally.read, total: this.#total });
+    endIfAsked(signal);
+  }
+
+  note(findings: readonly Finding[]): void {
+    for (const finding of findings) this.tally.note(finding);
+  }
+
+  /** @throws CONSTRAINT_VIOLATED where nothing may be set aside: then all of the run is taken back. */
+  async setAside(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
+    const [first] = rejected;
+    if (first === undefined) return;
+    if (this.#rejects === null) throw strictly(first.finding);
+    const fresh = rejected.filter(({ row }) => this.table.key.length === 0 || this.#rejects?.has(row.key) !== true);
+    this.note(fresh.map(({ finding }) => finding));
+    await this.#rejects.add(fresh);
+    this.tally.setAside += fresh.length;
+  }
+
+  /** The whole table has been seen. */
+  async finish(): Promise<CopiedTable> {
+    await this.#rejects?.settle();
+    return this.tally.result();
+  }
+
+  async close(): Promise<void> {
+    await this.#rejects?.close();
+  }
+}
+
+function strictly({ table, key, column, reason }: Finding): DualDbError {
+  const place = column === "" ? table : `${table}.${column}`;
+  const message = `The row ${key} of ${table} cannot go (${place}: ${reason}), and nothing may be set aside: nothing was copied. Correct it, or copy without --strict.`;
+  return new DualDbError("CONSTRAINT_VIOLATED", message, {
+    table,
+    ...(column === "" ? {} : { column }),
+    details: { key, reason },
+  });
+}

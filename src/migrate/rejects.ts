@@ -1,0 +1,156 @@
+import { once } from "node:events";
+import { createReadStream, existsSync } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import type { SourceRow } from "../data/convert.js";
+import { type JsonValue, rowToJson } from "../data/exact-json.js";
+import type { Finding } from "../data/finding.js";
+import type { Table } from "../data/table.js";
+import { DualDbError } from "../errors.js";
+import { fileOfTable, openPrivateFile } from "./private-files.js";
+
+/** A row that could not go over, and why: one line of `rejects/<table>.jsonl`. */
+export interface Reject extends Finding {
+  /** The source's row, to the bit; what somebody corrects before it is fed back. */
+  readonly row: Readonly<Record<string, JsonValue>>;
+}
+
+/** The rows of one table that were set aside. Each is there once, however often it is refused; a line that is there already is kept. */
+export class Rejects {
+  readonly path: string;
+  readonly #table: Table;
+  #file: FileHandle | null = null;
+  /** Keys of the file, as far as it was there before. */
+  #former: Set<string> | null = null;
+  readonly #refused = new Set<string>();
+
+  constructor(folder: string, table: Table) {
+    this.#table = table;
+    this.path = fileOfTable(folder, table.name, ".jsonl");
+  }
+
+  /** Whether this run has set any row aside. */
+  get isEmpty(): boolean {
+    return this.#refused.size === 0;
+  }
+
+  /** Whether this run has set that row aside already. */
+  has(key: string): boolean {
+    return this.#refused.has(key);
+  }
+
+  async add(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
+    if (rejected.length === 0) return;
+    this.#former ??= await this.#keys();
+    const fresh = rejected.filter(({ row }) => this.#former?.has(this.#identityOf(row)) !== true);
+    for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
+    if (fresh.length === 0) return;
+    this.#file ??= await openPrivateFile(this.path, "a");
+    const lines = fresh.map(({ row, finding }) => lineOf({ ...finding, row: rowToJson(this.#table, row) }));
+    await this.#file.appendFile(lines.join(""));
+  }
+
+  /** The run has seen the whole table: rows that were set aside before and were not refused this time are taken off the file. */
+  async settle(): Promise<void> {
+    await this.close();
+    if (!existsSync(this.path)) return;
+    await this.keep((reject) => this.#refused.has(this.#identityIn(reject)));
+  }
+
+  /** Leaves only some of the lines, and no file where that is none. */
+  async keep(isKept: (reject: Reject) => boolean, always = false): Promise<void> {
+    const partial = `${this.path}.partial`;
+    const file = await openPrivateFile(partial, "w");
+    const count = { kept: 0, dropped: 0 };
+    try {
+      for await (const { reject, line } of rejectsIn(this.path)) {
+        if (!isKept(reject)) count.dropped++;
+        else {
+          count.kept++;
+          await file.appendFile(`${line}\n`);
+        }
+      }
+    } finally {
+      await file.close();
+    }
+    if (count.kept === 0) await rm(this.path);
+    if (count.kept > 0 && (always || count.dropped > 0)) await rename(partial, this.path);
+    else await rm(partial);
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  /** A row without a key is told by all that it holds. */
+  #identityOf(row: SourceRow): string {
+    return this.#table.key.length > 0 ? row.key : JSON.stringify(rowToJson(this.#table, row));
+  }
+
+  #identityIn(reject: Reject): string {
+    return this.#table.key.length > 0 ? reject.key : JSON.stringify(reject.row);
+  }
+
+  async #keys(): Promise<Set<string>> {
+    const keys = new Set<string>();
+    if (!existsSync(this.path)) return keys;
+    if (!(await endsWhole(this.path))) await this.keep(() => true, true);
+    if (existsSync(this.path)) for await (const { reject } of rejectsIn(this.path)) keys.add(this.#identityIn(reject));
+    return keys;
+  }
+}
+
+/**
+ * The lines of a file of rejects. A last line without its line feed that cannot be read is what a killed run has left, and passed over.
+ * @throws VALIDATION_FAILED naming the file and the line that is none.
+ */
+export async function* rejectsIn(path: string): AsyncGenerator<{ readonly reject: Reject; readonly line: string }> {
+  const input = createReadStream(path);
+  await once(input, "open");
+  let number = 0;
+  let broken: number | null = null;
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    number++;
+    if (broken !== null) throw noReject(path, broken);
+    if (line.trim() === "") continue;
+    const reject = parsed(line);
+    if (reject === null) broken = number;
+    else yield { reject, line };
+  }
+  if (broken !== null && (await endsWhole(path))) throw noReject(path, broken);
+}
+
+function noReject(path: string, line: number): DualDbError {
+  const message = `${path}, line ${line}, is no rejected row: correct it, or take the line out.`;
+  return new DualDbError("VALIDATION_FAILED", message, { details: { file: path, line } });
+}
+
+async function endsWhole(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    return bytesRead === 0 || buffer[0] === 10;
+  } finally {
+    await file.close();
+  }
+}
+
+function parsed(line: string): Reject | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isReject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function isReject(value: unknown): value is Reject {
+  if (typeof value !== "object" || value === null || !("key" in value) || !("row" in value)) return false;
+  return typeof value.key === "string" && typeof value.row === "object" && value.row !== null;
+}
+
+function lineOf(reject: Reject): string {
+  return `${JSON.stringify(reject)}\n`;
+}
