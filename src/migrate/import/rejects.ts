@@ -1,0 +1,30 @@
+import type { Finding } from "../../data/finding.js";
+import { onFile } from "../file-errors.js";
+import { Rejects } from "../rejects.js";
+import type { IntakeRow } from "./intake.js";
+import type { Tally } from "./tally.js";
+
+/** Puts the rows that were set aside where those of a copy go, each with its finding and to the bit. They are read once more for that. */
+export async function writeRejects(folder: string, tallies: readonly Tally[]): Promise<void> {
+  for (const tally of tallies) if (tally.aside.size > 0) await writeTable(folder, tally);
+}
+
+async function writeTable(folder: string, tally: Tally): Promise<void> {
+  const { intake } = tally;
+  const rejects = new Rejects(folder, intake.table);
+  await onFile(rejects.path, async () => {
+    try {
+      for await (const page of intake.rows()) await rejects.add(page.flatMap((row) => rejectedOf(tally, row)));
+    } finally {
+      await rejects.close();
+    }
+  });
+}
+
+function rejectedOf({ intake, aside }: Tally, { line, source }: IntakeRow) {
+  const found = aside.get(line);
+  if (found === undefined) return [];
+  const { column, reason } = found;
+  const finding: Finding = { table: intake.table.name, key: source.key, column, reason, action: "refused" };
+  return [{ row: source, finding }];
+}

@@ -1,0 +1,62 @@
+import { chunks } from "../../data/chunks.js";
+import type { Table } from "../../data/table.js";
+import type { ExactValue, Transaction } from "../../engines/engine.js";
+import type { IntakeRow } from "./intake.js";
+
+/** A table that rows are written into, and its columns in SQL. */
+export interface Into {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly table: Table;
+  /** Whether the first column takes the row's line. */
+  readonly numbered: boolean;
+}
+
+/** SQLite takes at most 32,766 parameters in a statement, and a statement holds up the event loop. */
+const mostParameters = 30_000;
+const mostRows = 100;
+
+/** Writes rows so that each value is stored as it is, and not as the driver would bind it. Resolves to how many were written. */
+export async function insertRows(
+  transaction: Transaction,
+  into: Into,
+  rows: readonly IntakeRow[],
+  verb: "INSERT" | "INSERT OR IGNORE",
+): Promise<number> {
+  let written = 0;
+  for (const part of chunks(rows, Math.min(mostRows, mostParameters / into.columns.length))) {
+    const values: ExactValue[] = [];
+    const lists = part.map((row) => listOf(row, into, values));
+    const sql = `${verb} INTO ${into.name} (${into.columns.join(", ")}) VALUES ${lists.join(", ")}`;
+    written += await transaction.execute({ sql, text: sql, values });
+  }
+  return written;
+}
+
+function listOf({ line, values: given, source }: IntakeRow, { table, numbered }: Into, values: ExactValue[]): string {
+  const marks = numbered ? ["?"] : [];
+  if (numbered) values.push(BigInt(line));
+  for (let index = 0; index < given.length; index++) {
+    const column = table.columns[index];
+    const bytes = column && source.repaired?.get(column.name);
+    marks.push(bytes === undefined ? markOf(given[index] ?? null, column?.kind === "real", values) : "CAST(? AS TEXT)");
+    if (bytes !== undefined) values.push(bytes);
+  }
+  return `(${marks.join(",")})`;
+}
+
+/** The driver binds a float without a fraction as an integer, and one that is not finite not at all. */
+function markOf(value: ExactValue, isReal: boolean, values: ExactValue[]): string {
+  if (typeof value === "number" && !isReal) {
+    if (Object.is(value, -0)) return "-0.0";
+    if (Number.isInteger(value)) return pushed("CAST(? AS REAL)", value, values);
+  }
+  if (value === Number.POSITIVE_INFINITY) return "9e999";
+  if (value === Number.NEGATIVE_INFINITY) return "-9e999";
+  return pushed("?", value, values);
+}
+
+function pushed(mark: string, value: ExactValue, values: ExactValue[]): string {
+  values.push(value);
+  return mark;
+}

@@ -1,0 +1,340 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { discoverSqlite } from "../../src/data/discover.js";
+import { everyRow } from "../../src/data/every-row.js";
+import { rowToJson } from "../../src/data/exact-json.js";
+import type { Engine } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
+import { silentLogger } from "../../src/logger.js";
+import { exportData } from "../../src/migrate/export.js";
+import { importData } from "../../src/migrate/import.js";
+import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { openAt, script } from "../support/libsql.js";
+import { TestPair } from "../support/pair.js";
+import { configOf } from "../support/postgres-config.js";
+
+interface Place {
+  readonly env: NodeJS.ProcessEnv;
+  readonly engine: Engine;
+}
+
+async function sqliteWith(text: string): Promise<Place & { file: string }> {
+  const file = freshSqlite();
+  const engine = await openAt(file);
+  onTestFinished(() => engine.close());
+  await script(engine, text);
+  return { env: { SQLITE_DB_PATH: file }, engine, file };
+}
+
+async function postgresWith(text: string): Promise<Place> {
+  const url = await freshPostgres();
+  const engine = openPostgres({ config: configOf(url), logger: silentLogger });
+  onTestFinished(() => engine.close());
+  await script(engine, text);
+  return { env: { DATABASE_URL: url, SQLITE_DB_PATH: freshSqlite() }, engine };
+}
+
+async function place(side: "sqlite" | "postgres", text: string): Promise<Place> {
+  return side === "sqlite" ? sqliteWith(text) : postgresWith(text);
+}
+
+async function rows(engine: Engine, text: string): Promise<unknown[]> {
+  return engine.transaction({ mode: "read" }, (transaction) => transaction.query({ sql: text, text, values: [] }));
+}
+
+/** Every row of a SQLite file, to the bit. */
+async function contentOf(engine: Engine): Promise<Record<string, string[]>> {
+  return engine.transaction({ mode: "read" }, async (transaction) => {
+    const content: Record<string, string[]> = {};
+    for (const table of await discoverSqlite(transaction)) {
+      const lines: string[] = [];
+      for await (const page of everyRow("sqlite", transaction, table))
+        lines.push(...page.map((row) => JSON.stringify(rowToJson(table, row))));
+      content[table.name] = lines.sort();
+    }
+    return content;
+  });
+}
+
+function folder(files: Readonly<Record<string, string>>): string {
+  const directory = freshDirectory();
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  return directory;
+}
+
+const oddSchema = `
+  CREATE TABLE odd (id TEXT PRIMARY KEY, value, "the real" REAL, n INTEGER, text TEXT);
+`;
+
+const oddRows = `
+  INSERT INTO odd VALUES ('blob', x'00ff', 1.5, 1, 'a'), ('float', 5.0, 5.0, 5, '5'), ('fraction', 0.1, 1e308, 9223372036854775807, NULL),
+    ('huge', -9223372036854775808, 1e-320, NULL, ''), ('infinity', -9e999, 9e999, 0, 'x'), ('minus zero', -0.0, 0, 0, '0'),
+    ('NUL', 'a' || char(0) || 'b', 0.30000000000000004, 2, 'c' || char(0)), ('no UTF-8', CAST(x'61ff62' AS TEXT), 3, 3, CAST(x'c328' AS TEXT)),
+    ('json', '{"a":"\\ud800"}', 4, 4, '{"n":123456789012345678901234567890}'), ('text', 'ä😀"', 5, 'not a number', char(10) || '\\' || char(9));
+  INSERT INTO odd VALUES (CAST(x'6bff' AS TEXT), 1, 1, 1, 1);`;
+
+describe("there and back", () => {
+  test("SQLite to a new SQLite: equal to the bit, and again changes nothing", async () => {
+    const schema = `${oddSchema}
+      CREATE TABLE tree (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES tree(id), "order" TEXT);
+      CREATE TABLE pairs (a TEXT, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;
+      CREATE TABLE log (line TEXT);
+      CREATE TABLE made (id TEXT PRIMARY KEY, n INTEGER, twice AS (n * 2) STORED);`;
+    const source = await sqliteWith(`${schema} ${oddRows}
+      INSERT INTO tree VALUES (1, NULL, 'root'); INSERT INTO tree VALUES (3, 1, 'c'); INSERT INTO tree VALUES (2, 3, 'b');
+      INSERT INTO pairs VALUES ('a,b', 1), ('a\\', 2); INSERT INTO log VALUES ('x'), ('x'); INSERT INTO made (id, n) VALUES ('m', 4);`);
+    const directory = join(freshDirectory(), "out");
+    await exportData({ env: {}, sqlite: source.file, directory });
+    const target = await sqliteWith(schema);
+    const report = await importData({ env: target.env, directory });
+    expect(report).toMatchObject({ skipped: [], findings: [], rejects: null });
+    expect(await contentOf(target.engine)).toEqual(await contentOf(source.engine));
+    const again = await importData({ env: target.env, directory });
+    expect(again.skipped).toEqual([{ table: "log", reason: "it has no key, and is not empty" }]);
+    for (const { rows, equal } of again.tables.filter(({ table }) => table !== "log")) expect(equal).toBe(rows);
+    expect(await contentOf(target.engine)).toEqual(await contentOf(source.engine));
+  });
+
+  test("SQLite to PostgreSQL to SQLite", async () => {
+    const schema = `CREATE TABLE t (id TEXT PRIMARY KEY, flag INTEGER, doc TEXT, big INTEGER, x REAL, raw BLOB);
+      CREATE TABLE c (id INTEGER PRIMARY KEY, t TEXT REFERENCES t(id));`;
+    const source =
+      await sqliteWith(`${schema} INSERT INTO t VALUES ('1', 1, '{"n":12345678901234567890}', 9007199254740993, 0.1, x'00ff'),
+      ('2', 0, 'no JSON', -5, 5.0, NULL), ('3', NULL, NULL, NULL, NULL, NULL); INSERT INTO c VALUES (7, '1'), (8, NULL);`);
+    const postgres =
+      await postgresWith(`CREATE TABLE t (id text PRIMARY KEY, flag boolean, doc jsonb, big bigint, x double precision, raw bytea);
+      CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t text REFERENCES t(id));`);
+    const [there, back] = [join(freshDirectory(), "there"), join(freshDirectory(), "back")];
+    await exportData({ env: source.env, directory: there });
+    const first = await importData({ env: postgres.env, to: "postgres", directory: there });
+    expect(first.tables.map(({ table, inserted }) => [table, inserted])).toEqual([
+      ["t", 3],
+      ["c", 2],
+    ]);
+    expect(first.findings).toMatchObject([{ table: "t", column: "doc", action: "wrapped", count: 1, keys: ["2"] }]);
+    expect(await rows(postgres.engine, "INSERT INTO c (t) VALUES ('2') RETURNING id").catch(() => [])).toEqual([]);
+    await script(postgres.engine, "INSERT INTO c (t) VALUES ('2')");
+    expect(await rows(postgres.engine, "SELECT max(id) AS id FROM c")).toEqual([{ id: 9n }]);
+    await script(postgres.engine, "DELETE FROM c WHERE id = 9");
+    const again = await importData({ env: postgres.env, to: "postgres", directory: there });
+    expect(again.tables.map(({ rows, equal }) => rows - equal)).toEqual([0, 0]);
+    await exportData({ env: postgres.env, from: "postgres", directory: back });
+    const target = await sqliteWith(schema);
+    await importData({ env: target.env, to: "sqlite", directory: back });
+    const content = await contentOf(target.engine);
+    expect(content.t?.map((line) => JSON.parse(line))).toEqual([
+      {
+        id: "1",
+        flag: 1,
+        doc: '{"n": 12345678901234567890}',
+        big: { $integer: "9007199254740993" },
+        x: 0.1,
+        raw: { $bytes: "AP8=" },
+      },
+      { id: "2", flag: 0, doc: "no JSON", big: -5, x: { $real: "5" }, raw: null },
+      { id: "3", flag: null, doc: null, big: null, x: null, raw: null },
+    ]);
+    expect(content.c).toEqual((await contentOf(source.engine)).c);
+  });
+});
+
+describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
+  const notes = "CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT, updated_at BIGINT)";
+
+  test("the newer row stays, whichever it is; without a time the one that is there, unless the file is to win", async () => {
+    const { env, engine } = await place(
+      side,
+      `${notes}; CREATE TABLE plain (id TEXT PRIMARY KEY, text TEXT);
+      INSERT INTO notes VALUES ('older', 'here', 1), ('newer', 'here', 9), ('same', 'both', 5), ('tie', 'here', 5), ('unknown', 'here', NULL);
+      INSERT INTO plain VALUES ('a', 'here'), ('b', 'both');`,
+    );
+    const directory = folder({
+      "notes.json": JSON.stringify(
+        ["older", "newer", "tie", "unknown", "fresh"]
+          .map((id) => ({ id, text: "file", updated_at: 5 }))
+          .concat([{ id: "same", text: "both", updated_at: 5 }]),
+      ),
+      "plain.json": '[{"id":"a","text":"file"},{"id":"b","text":"both"},{"id":"c","text":"file"}]',
+    });
+    const options = { env, to: side, directory };
+    const report = await importData(options);
+    expect(report.tables).toMatchObject([
+      { table: "notes", rows: 6, inserted: 1, replaced: 1, equal: 1, newer: 1, kept: 2, rejected: 0 },
+      { table: "plain", rows: 3, inserted: 1, replaced: 0, equal: 1, newer: 0, kept: 1, rejected: 0 },
+    ]);
+    expect(await rows(engine, "SELECT id, text FROM notes WHERE text = 'here' ORDER BY id")).toEqual(
+      ["newer", "tie", "unknown"].map((id) => ({ id, text: "here" })),
+    );
+    const again = await importData(options);
+    expect(again.tables.map(({ inserted, replaced }) => inserted + replaced)).toEqual([0, 0]);
+    const forced = await importData({ ...options, overwrite: true });
+    expect(forced.tables.map(({ replaced, equal }) => [replaced, equal])).toEqual([
+      [3, 3],
+      [1, 2],
+    ]);
+    expect(await rows(engine, "SELECT id FROM notes WHERE text = 'here'")).toEqual([]);
+  });
+
+  test("one document for all tables, and values as other tools write them", async () => {
+    const types = side === "sqlite" ? ["TEXT", "INTEGER", "REAL"] : ["jsonb", "boolean", "numeric"];
+    const { env, engine } = await place(
+      side,
+      `CREATE TABLE things (id TEXT PRIMARY KEY, doc ${types[0]}, flag ${types[1]}, price ${types[2]}, n BIGINT, at ${side === "sqlite" ? "TEXT" : "timestamptz"})`,
+    );
+    const file = join(
+      folder({
+        "dump.json": `{"things": [{"id": "1", "doc": {"b": [1, 12345678901234567890], "a": "x"}, "flag": true, "price": 0.5, "n": "42", "at": "2024-05-06T07:08:09Z"},
+          {"id": "2", "doc": "[1]", "flag": null, "n": 9007199254740993}], "others": []}`,
+      }),
+      "dump.json",
+    );
+    const report = await importData({ env, to: side, file });
+    expect(report.skipped).toEqual([{ table: "others", reason: `${side} has no such table` }]);
+    expect(report.tables).toMatchObject([{ inserted: 2 }]);
+    const [first, second] = (await rows(
+      engine,
+      "SELECT CAST(doc AS TEXT) AS doc, flag, CAST(price AS TEXT) AS price, n FROM things ORDER BY id",
+    )) as Record<string, unknown>[];
+    expect(String(first?.doc).replace(/ /g, "")).toContain("[1,12345678901234567890]");
+    expect([first?.flag, first?.price, first?.n]).toEqual([side === "sqlite" ? 1n : true, "0.5", 42n]);
+    expect(second).toMatchObject({ flag: null, price: null, n: 9_007_199_254_740_993n });
+    expect((await importData({ env, to: side, file })).tables).toMatchObject([{ equal: 2 }]);
+  });
+
+  test("foreign keys: parents first, to itself and in a circle; orphans are set aside with their own children", async () => {
+    const { env, engine } = await place(
+      side,
+      `CREATE TABLE a (id INTEGER PRIMARY KEY, z INTEGER NOT NULL); CREATE TABLE z (id INTEGER PRIMARY KEY, a INTEGER NOT NULL REFERENCES a(id));
+       ${side === "postgres" ? "ALTER TABLE a ADD FOREIGN KEY (z) REFERENCES z(id);" : "DROP TABLE a; CREATE TABLE a (id INTEGER PRIMARY KEY, z INTEGER NOT NULL REFERENCES z(id));"}
+       CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree(id));
+       CREATE TABLE child (id INTEGER PRIMARY KEY, tree INTEGER REFERENCES tree(id));`,
+    );
+    const directory = folder({
+      "a.json": '[{"id":1,"z":2},{"id":3,"z":4},{"id":5,"z":6}]',
+      "child.json": '[{"id":1,"tree":9},{"id":2,"tree":1},{"id":3,"tree":4}]',
+      "tree.json":
+        '[{"id":3,"up":2},{"id":2,"up":1},{"id":1,"up":1},{"id":4,"up":5},{"id":5,"up":77},{"id":9,"up":null}]',
+      "z.json": '[{"id":2,"a":1},{"id":4,"a":3},{"id":6,"a":8}]',
+    });
+    const rejects = join(freshDirectory(), "rejects");
+    const report = await importData({ env, to: side, directory, rejects });
+    const counts = report.tables.map(({ table, inserted, rejected }) => [table, inserted, rejected]);
+    expect(counts.sort()).toEqual([
+      ["a", 2, 1],
+      ["child", 2, 1],
+      ["tree", 4, 2],
+      ["z", 2, 1],
+    ]);
+    expect(await rows(engine, "SELECT id FROM tree ORDER BY id")).toEqual([1n, 2n, 3n, 9n].map((id) => ({ id })));
+    const lines = readFileSync(join(rejects, "tree.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines).toEqual([
+      { table: "tree", key: "4", column: "up", reason: expect.any(String), action: "refused", row: { id: 4, up: 5 } },
+      { table: "tree", key: "5", column: "up", reason: expect.any(String), action: "refused", row: { id: 5, up: 77 } },
+    ]);
+    const again = await importData({ env, to: side, directory, rejects });
+    expect(again.tables.reduce((sum, { inserted, replaced }) => sum + inserted + replaced, 0)).toBe(0);
+  });
+
+  test("what the database refuses is set aside, every other row is there; strict changes nothing", async () => {
+    const text =
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 100), u TEXT UNIQUE, need TEXT NOT NULL)";
+    const given = Array.from({ length: 1_000 }, (_, id) => ({
+      id,
+      n: id === 500 ? 100 : 1,
+      u: id === 700 ? "u3" : `u${id}`,
+      need: id === 900 ? null : "x",
+    }));
+    given.push({ id: 5, n: 1, u: "twice", need: "x" });
+    const directory = folder({ "t.json": JSON.stringify(given) });
+    const rejects = join(freshDirectory(), "rejects");
+    for (const before of ["", "INSERT INTO t VALUES (2000, 1, 'u2000', 'x')"]) {
+      const { env, engine } = await place(side, `${text}; ${before}`);
+      const strict = importData({ env, to: side, directory, rejects, strict: true });
+      await expect(strict).rejects.toMatchObject({ code: "VALUE_REFUSED", details: { rejected: 4 } });
+      expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id < 2000")).toEqual([{ n: 0n }]);
+      const report = await importData({ env, to: side, directory, rejects });
+      expect(report.tables).toMatchObject([{ rows: 1_001, inserted: 997, rejected: 4 }]);
+      expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id IN (500, 700, 900) OR u = 'twice'")).toEqual([
+        { n: 0n },
+      ]);
+    }
+  });
+
+  test("a file that is off is named, and nothing is written", async () => {
+    const source = await sqliteWith(`${notes}; INSERT INTO notes VALUES ('a', 'x', 1), ('b', 'y', 2)`);
+    const { env, engine } = await place(side, notes);
+    const whole = join(freshDirectory(), "out");
+    await exportData({ env: source.env, directory: whole });
+    const text = readFileSync(join(whole, "notes.jsonl"), "utf8");
+    const manifest = readFileSync(join(whole, "_metadata.json"), "utf8");
+    const exported = (rows: string, description = manifest) =>
+      folder({ "notes.jsonl": rows, "_metadata.json": description });
+    const bad: [string, string | RegExp, string][] = [
+      [exported(text.slice(0, -3)), "notes.jsonl has 1 rows instead of 2", "EXPORT_INVALID"],
+      [exported(text.replace('"x"', '"z"')), "notes.jsonl was changed", "EXPORT_INVALID"],
+      [exported(`${text}${text}`), "has 4 rows instead of 2", "EXPORT_INVALID"],
+      [exported(text, manifest.slice(0, 100)), "_metadata.json is not the description", "EXPORT_INVALID"],
+      [exported(text, manifest.replace('"notes.jsonl"', '"../notes.jsonl"')), "tables.0.file", "EXPORT_INVALID"],
+      [folder({ "_metadata.json": manifest }), "notes.jsonl is missing", "EXPORT_INVALID"],
+      [folder({ "notes.jsonl": text }), "has not come to its end", "EXPORT_INVALID"],
+      [folder({}), "holds neither an export", "EXPORT_INVALID"],
+      [folder({ "notes.json": '[{"id": "a"}, {"id": ' }), "notes.json is no whole JSON document", "EXPORT_INVALID"],
+      [folder({ "notes.json": '{"id": "a"}' }), "notes.json is no array of rows", "EXPORT_INVALID"],
+      [folder({ "notes.json": '[{"id": "a"}, 5]' }), "something else than rows", "EXPORT_INVALID"],
+      [folder({ "notes.json": '[{"id": "a", "colour": "red"}]' }), "colour", "EXPORT_INVALID"],
+      [folder({ "notes.json": '[{"text": "a"}]' }), "lacks columns that the table notes needs: id", "EXPORT_INVALID"],
+      [folder({ "notes.json": "[]", "migration-data.json": "{}" }), "say with --file", "EXPORT_INVALID"],
+      [join(whole, "no"), "is not there", "FILE_UNUSABLE"],
+    ];
+    for (const [directory, message, code] of bad) {
+      await expect(importData({ env, to: side, directory })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(String(message)),
+      });
+    }
+    await expect(importData({ env, to: side, directory: whole, tables: ["nots"] })).rejects.toThrow(
+      "no table nots. They have notes",
+    );
+    await expect(importData({ env, to: side, directory: whole, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: "INTERRUPTED",
+    });
+    expect(await rows(engine, "SELECT count(*) AS n FROM notes")).toEqual([{ n: 0n }]);
+  });
+});
+
+describe("into a pair", () => {
+  const table = {
+    sqlite: "CREATE TABLE extra (id TEXT PRIMARY KEY, n INTEGER)",
+    postgres: "CREATE TABLE extra (id text PRIMARY KEY, n int)",
+  };
+
+  test.each(["sqlite", "postgres"] as const)(
+    "with %s primary the other side follows, and is refused itself",
+    async (primary) => {
+      const pair = await TestPair.create();
+      await pair.database("").open();
+      await script(await pair.sqlite, table.sqlite);
+      await script(pair.postgres, table.postgres);
+      const database = pair.database(primary === "sqlite" ? "S" : "PS");
+      await database.open();
+      const directory = folder({
+        "extra.json": JSON.stringify(Array.from({ length: 500 }, (_, n) => ({ id: `e${n}`, n }))),
+      });
+      const other = primary === "sqlite" ? "postgres" : "sqlite";
+      await expect(importData({ env: pair.env(""), to: other, directory })).rejects.toMatchObject({
+        code: "NOT_PRIMARY",
+        side: other,
+      });
+      const report = await importData({ env: pair.env(""), directory });
+      expect(report).toMatchObject({ target: { side: primary }, tables: [{ table: "extra", inserted: 500 }] });
+      await pair.expectConverged(database);
+      expect(
+        await rows(other === "sqlite" ? await pair.sqlite : pair.postgres, "SELECT count(*) AS n FROM extra"),
+      ).toEqual([{ n: 500n }]);
+    },
+  );
+});
