@@ -85,7 +85,7 @@ function isEqual({ missing, extra, different, refused, owed }: TableReport): boo
 }
 
 /** A line for a table, and one for each of its first differences. */
-export function printTable(report: TableReport, width: number, terminal: Terminal): void {
+function printTable(report: TableReport, width: number, terminal: Terminal): void {
   const { table, sqlite, postgres, differences } = report;
   const counts = (["missing", "extra", "different", "refused", "owed"] as const)
     .filter((kind) => report[kind] > 0)
@@ -116,7 +116,7 @@ export function lineOf(difference: Difference): string {
 }
 
 /** A key is whatever somebody has written: it must not move the cursor. */
-function printable(key: string): string {
+export function printable(key: string): string {
   return key.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 

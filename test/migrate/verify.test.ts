@@ -1,15 +1,14 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import sql, { raw } from "sql-template-tag";
+import sql from "sql-template-tag";
 import { describe, expect, test } from "vitest";
-import type { DualDatabase } from "../../src/database.js";
-import type { Side } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { type TableReport, type VerifyReport, verify } from "../../src/migrate/verify.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { filledPair, found, plant, writers } from "../support/differences.js";
 import { openAt, script } from "../support/libsql.js";
-import { TestPair, until } from "../support/pair.js";
+import { until } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
 
@@ -21,80 +20,10 @@ function messagesOf({ tables }: VerifyReport): TableReport {
   return table;
 }
 
-/** Every difference as `kind key columns`, in the order of the keys. */
-function found(report: VerifyReport): string[] {
-  return report.tables
-    .flatMap(({ differences }) => differences)
-    .map((row) => [row.kind, row.key, ...(row.kind === "different" ? row.columns : [])].join(" "))
-    .sort();
-}
-
-const columns = `id, timestamp, sender_type, user_id, message_content, metadata, created_at`;
-
-/** Messages m0000, m0001 … on one side. */
-function fill(side: Side, rows: number): string {
-  const n = (digits: string) => `'m' || ${digits}`;
-  if (side === "sqlite")
-    return `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows - 1})
-      INSERT INTO messages (${columns}) SELECT ${n("printf('%04d', i)")}, 1700000000000 + i, 'human', '123456789012345678', 'words of row ' || i, '{"n":' || i || ',"list":[1.50]}', 1700000000 FROM n`;
-  return `INSERT INTO messages (${columns}) SELECT ${n("lpad(i::text, 4, '0')")}, 1700000000000 + i, 'human', '123456789012345678', 'words of row ' || i, ('{"list":[1.5],"n":' || i || '}')::jsonb, 1700000000 FROM generate_series(0, ${rows - 1}) AS i`;
-}
-
-/** As the mirror: no trigger says no, and nothing is journaled. */
-async function plantOnPostgres(pair: TestPair, ...statements: readonly string[]): Promise<void> {
-  await pair.postgres.transaction({ mode: "write" }, async (transaction) => {
-    await transaction.script(["SELECT set_config('dualdb.mirror', 'on', true)", ...statements].join("; "));
-  });
-}
-
-async function plantOnSqlite(pair: TestPair, ...statements: readonly string[]): Promise<void> {
-  const text = ["INSERT INTO dualdb_guard (id, never) VALUES (1, 1)", ...statements, "DELETE FROM dualdb_guard"];
-  await script(await pair.sqlite, text.join("; "));
-}
-
-async function filledPair(letters: string, rows: number): Promise<{ pair: TestPair; database: DualDatabase }> {
-  const pair = await TestPair.create();
-  const database = await pair.open(letters);
-  const side = letters.startsWith("P") ? "postgres" : "sqlite";
-  await database.write(sql`${raw(fill(side, rows))}`);
-  expect(await database.drain({ timeoutMs: 20_000 })).toEqual({ pending: 0, quarantined: 0 });
-  return { pair, database };
-}
-
-/** Eight writers that insert, change and delete rows until `stop`; none touches a row whose number ends in 7. */
-function writers(database: DualDatabase, rows: number): { stop(): Promise<number> } {
-  let stopped = false;
-  let writes = 0;
-  const write = async (writer: number): Promise<void> => {
-    for (let turn = 0; !stopped; turn++) {
-      const id = `m${String(10 * ((turn * 37 + writer * 11) % (rows / 10)) + (writer % 7)).padStart(4, "0")}`;
-      if (turn % 3 === 0) await database.write(sql`DELETE FROM messages WHERE id = ${id}`);
-      else if (turn % 3 === 1)
-        await database.write(sql`UPDATE messages SET message_content = ${`turn ${turn}`} WHERE id = ${id}`);
-      else
-        await database.write(sql`INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES (${`w${writer}-${turn}`}, ${turn}, 'ai', 'new')
-          ON CONFLICT (id) DO NOTHING`);
-      writes++;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  };
-  const running = Promise.all(Array.from({ length: 8 }, (_, writer) => write(writer)));
-  return {
-    async stop() {
-      stopped = true;
-      await running;
-      return writes;
-    },
-  };
-}
-
 describe.each([
   { letters: "--S", from: "sqlite", other: "postgres" },
   { letters: "P-S", from: "postgres", other: "sqlite" },
 ] as const)("a pair with $from primary", ({ letters, from, other }) => {
-  const plant = (pair: TestPair, ...statements: readonly string[]) =>
-    other === "postgres" ? plantOnPostgres(pair, ...statements) : plantOnSqlite(pair, ...statements);
-
   test("that is equal says so, of every table", async () => {
     const { pair } = await filledPair(letters, 100);
     const report = await verify({ env: pair.env("") });
@@ -116,6 +45,7 @@ describe.each([
     try {
       await plant(
         pair,
+        other,
         "DELETE FROM messages WHERE id = 'm0017'",
         `INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('m0017x', 1, 'ai', 'ghost'), ('z7', 1, 'ai', 'ghost')`,
         `UPDATE messages SET message_content = message_content || ' ' WHERE id = 'm0507'`,
@@ -149,7 +79,7 @@ describe.each([
       sql`DELETE FROM messages WHERE id = 'm0004'`,
     );
     await alone.write(sql`UPDATE messages SET username = NULL WHERE id = 'm0005'`);
-    await plant(pair, "DELETE FROM messages WHERE id = 'm0006'");
+    await plant(pair, other, "DELETE FROM messages WHERE id = 'm0006'");
     const report = await verify({ env: pair.env(""), settleMs: 100 });
     expect(found(report)).toEqual(["missing m0006", "owed m0003", "owed m0004"]);
     expect(report.equal).toBe(false);
@@ -277,7 +207,7 @@ describe("databases that are no pair", () => {
 
 test("every difference goes to the file, and the first thousand into the result", async () => {
   const { pair } = await filledPair("--S", 1_500);
-  await plantOnPostgres(pair, "DELETE FROM messages WHERE id <> 'm0000'");
+  await plant(pair, "postgres", "DELETE FROM messages WHERE id <> 'm0000'");
   const output = join(freshDirectory(), "out", "differences.jsonl");
   const report = await verify({ env: pair.env(""), output });
   expect(messagesOf(report)).toMatchObject({ missing: 1_499, differences: { length: 1_000 } });
@@ -331,6 +261,6 @@ describe("what cannot be told is an error", () => {
 
 test("two connections are taken where only one is allowed", async () => {
   const { pair } = await filledPair("--S", 600);
-  await plantOnPostgres(pair, "DELETE FROM messages");
+  await plant(pair, "postgres", "DELETE FROM messages");
   expect(messagesOf(await verify({ env: pair.env("", { POSTGRES_POOL_SIZE: "1" }) })).missing).toBe(600);
 });
