@@ -1,0 +1,178 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { DualDatabase } from "../../src/database.js";
+import { sql } from "../../src/index.js";
+import { type CopyOptions, copy } from "../../src/migrate/copy.js";
+import { arm } from "../../src/shadow/arm.js";
+import { freshDirectory } from "../support/databases.js";
+import { makeOldBotFile } from "../support/old-bot.js";
+import { speaker, TestPair } from "../support/pair.js";
+import { startPostgres } from "../support/postgres.js";
+
+/** A pair that nobody mirrors: its rows are owed, and wait for a copy. */
+async function armedPair(rows: number, dirty = false, server?: string): Promise<TestPair> {
+  const pair = await TestPair.create(server === undefined ? {} : { server });
+  await makeOldBotFile(pair.file, { rows, dirty });
+  await (await pair.open("---")).close();
+  await arm(await pair.sqlite, pair.postgres, Date.now);
+  return pair;
+}
+
+const folder = () => join(freshDirectory(), "rejects");
+
+function run(pair: TestPair, options: CopyOptions = {}) {
+  return copy({ env: {}, sqlite: pair.file, postgres: pair.url, rejects: folder(), ...options });
+}
+
+function sums({ tables }: Awaited<ReturnType<typeof run>>) {
+  const sum = (of: "read" | "written" | "alreadyThere" | "setAside") =>
+    tables.reduce((total, table) => total + table[of], 0);
+  return { read: sum("read"), written: sum("written"), alreadyThere: sum("alreadyThere"), setAside: sum("setAside") };
+}
+
+const program = fileURLToPath(new URL("../support/copy-process.ts", import.meta.url));
+
+/** A copy in another process, killed at its given step; whether it was still at work then. */
+async function killedAt(step: number, pair: TestPair, rejects: string): Promise<boolean> {
+  const child = fork(program, [pair.file, pair.url, rejects, "200"], { execArgv: ["--import", "tsx"], silent: true });
+  let steps = 0;
+  child.on("message", () => {
+    if (++steps === step) child.kill("SIGKILL");
+  });
+  const [, signal] = (await once(child, "exit")) as [number | null, string | null];
+  return signal === "SIGKILL";
+}
+
+/** Writes through a bot until told to stop: inserts, updates and deletes of all kinds of rows. */
+async function write(database: DualDatabase, writer: number, isOver: () => boolean): Promise<number> {
+  let writes = 0;
+  for (; !isOver(); writes++) {
+    const user = `20000000000000000${writer}`;
+    const id = await database.messageService.saveHumanMessage({ ...speaker, messageContent: `message ${writes}` });
+    await database.userProfileService.getOrCreateUserProfile(user, `writer ${writes}`);
+    if (writes % 3 === 0) await database.write(sql`DELETE FROM messages WHERE id = ${id}`);
+    if (writes % 3 === 1) await database.write(sql`UPDATE messages SET message_content = 'changed' WHERE id = ${id}`);
+    const old = `old-message-${(writer * 131 + writes) % 1_500}`;
+    if (writes % 4 === 0) await database.write(sql`DELETE FROM messages WHERE id = ${old}`);
+    else await database.write(sql`UPDATE messages SET ai_summary = ${`by ${writer}`} WHERE id = ${old}`);
+  }
+  return writes;
+}
+
+describe("a pair", () => {
+  test("gets what is owed, loses what only the target had, and owes nothing afterwards", async () => {
+    const pair = await TestPair.create();
+    await makeOldBotFile(pair.file, { rows: 500, dirty: false });
+    await (await pair.open("---")).close();
+    await pair.postgres.write([
+      sql`INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('ghost', 1, 'human', 'x'), ('old-message-3', 1, 'ai', 'older')`,
+    ]);
+    await arm(await pair.sqlite, pair.postgres, Date.now);
+    const owed = await pair.owed("sqlite");
+    const first = await run(pair);
+    expect(sums(first)).toEqual({ read: owed, written: owed, alreadyThere: 0, setAside: 0 });
+    expect(first).toMatchObject({ from: "sqlite", to: "postgres", paired: true, rejects: null });
+    await pair.expectEqual();
+    expect(await pair.owed("sqlite")).toBe(0);
+    expect(sums(await run(pair))).toEqual({ read: 0, written: 0, alreadyThere: 0, setAside: 0 });
+    await expect(run(pair, { from: "postgres" })).rejects.toMatchObject({ code: "NOT_PRIMARY" });
+  });
+
+  test("keeps what it cannot take in its file, and takes it when the primary has been corrected through it", async () => {
+    const pair = await armedPair(50, true);
+    const rejects = folder();
+    const first = await run(pair, { rejects });
+    expect(sums(first).setAside).toBe(1);
+    expect(first.rejects).toBe(rejects);
+    expect(sums(await run(pair, { rejects }))).toMatchObject({ read: 1, setAside: 1 });
+    const file = join(rejects, `${first.tables.find(({ setAside }) => setAside > 0)?.table}.jsonl`);
+    const line = JSON.parse(readFileSync(file, "utf8"));
+    const column = Object.keys(line.row).find((name) => line.reason.startsWith(`${name}:`)) ?? "";
+    writeFileSync(file, `${JSON.stringify({ ...line, row: { ...line.row, [column]: 7 } })}\n`);
+    expect(sums(await run(pair, { rejects, retryRejects: true }))).toMatchObject({ read: 1, written: 1, setAside: 0 });
+    expect(existsSync(file)).toBe(false);
+    await pair.expectEqual();
+    expect(await pair.owed("sqlite")).toBe(0);
+  });
+
+  test("eight writers at work: exact when they have stopped", async () => {
+    const pair = await armedPair(1_500);
+    const database = await pair.open("---");
+    let isOver = false;
+    const writers = Array.from({ length: 8 }, (_, writer) => write(database, writer, () => isOver));
+    for (let round = 0; round < 2; round++) await run(pair, { batchSize: 300 });
+    isOver = true;
+    expect(Math.min(...(await Promise.all(writers)))).toBeGreaterThan(0);
+    await run(pair);
+    expect(await pair.owed("sqlite")).toBe(0);
+    await pair.expectEqual();
+  });
+
+  test("killed at any step and started again it ends exact", async () => {
+    const pair = await armedPair(2_000);
+    const rejects = folder();
+    const killed = [
+      await killedAt(1, pair, rejects),
+      await killedAt(4, pair, rejects),
+      await killedAt(7, pair, rejects),
+    ];
+    expect(killed).toContain(true);
+    await run(pair, { rejects });
+    await pair.expectEqual();
+    expect(await pair.owed("sqlite")).toBe(0);
+  });
+
+  test("PostgreSQL that restarts in the middle is an error, and the next run goes on from there", async () => {
+    const server = await startPostgres();
+    try {
+      const pair = await armedPair(1_500, false, await server.createDatabase());
+      let steps = 0;
+      const onProgress = () => {
+        if (++steps === 4) crashing = server.restart();
+      };
+      let crashing: Promise<void> = Promise.resolve();
+      const interrupted = run(pair, { batchSize: 100, onProgress }).then(
+        () => "done",
+        (error: { code: string }) => error.code,
+      );
+      expect(await interrupted).toMatch(/DATABASE_UNAVAILABLE|OUTCOME_UNKNOWN/);
+      await crashing;
+      await run(pair);
+      await pair.expectEqual();
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test("PostgreSQL primary: its rows come back to SQLite, and no other way", async () => {
+    const pair = await armedPair(300);
+    const database = await pair.open("P--");
+    await database.messageService.saveHumanMessage({ ...speaker, messageContent: "on PostgreSQL" });
+    await database.write(sql`DELETE FROM messages WHERE id = 'old-message-5'`);
+    expect(sums(await run(pair))).toEqual({ read: 2, written: 2, alreadyThere: 0, setAside: 0 });
+    await pair.expectEqual();
+    await expect(run(pair, { from: "sqlite" })).rejects.toMatchObject({ code: "NOT_PRIMARY" });
+  });
+
+  test("somebody asks for an end: what is done stays done", async () => {
+    const pair = await armedPair(1_000);
+    const controller = new AbortController();
+    let steps = 0;
+    const onProgress = () => {
+      if (++steps === 5) controller.abort();
+    };
+    const before = await pair.owed("sqlite");
+    await expect(run(pair, { batchSize: 100, onProgress, signal: controller.signal })).rejects.toMatchObject({
+      code: "INTERRUPTED",
+    });
+    const left = await pair.owed("sqlite");
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(before);
+    await run(pair);
+    await pair.expectEqual();
+  });
+});
