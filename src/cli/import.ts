@@ -6,7 +6,7 @@ import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, target: { side, name }, exportedAt, tables: [{ table, file, rows, inserted, replaced, equal, newer, kept,
-rejected }], skipped: [{ table, reason }], findings: [{ table, column, reason, action, count, keys }], rejects: folder or null,
+setAside, findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects: folder or null, milliseconds,
 error?: { code, message, side, table, column, details } }. rows is the sum of the six counts behind it: newer rows were there and
 newer, kept ones there and different, with nothing to tell which is newer.`;
 
@@ -53,38 +53,43 @@ export function importCommand(terminal: Terminal, finish: (status: number) => vo
 }
 
 /** Whether every row of the files is in the database now, as it was or newer. */
-function isWhole({ tables, skipped, findings }: ImportReport): boolean {
-  const altered = findings.some(({ action }) => action === "altered");
-  return skipped.length === 0 && !altered && tables.every(({ kept, rejected }) => kept + rejected === 0);
+function isWhole({ tables, leftOut }: ImportReport): boolean {
+  return leftOut.length === 0 && tables.every(({ kept, setAside }) => kept + setAside === 0);
 }
 
 function print(report: ImportReport, terminal: Terminal, quiet: boolean): void {
-  const { target, tables, skipped, findings, rejects } = report;
+  const { target, tables, leftOut, rejects } = report;
   const line = (colour: Colour | null, text: string) => write(terminal.stdout, terminal, colour, text);
   if (!quiet) line("bold", `${target.side}  ${target.name}`);
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   for (const table of tables) {
-    const isAmiss = table.kept + table.rejected > 0;
+    const isAmiss = table.kept + table.setAside > 0;
     if (isAmiss || !quiet) line(isAmiss ? "yellow" : "green", `  ${table.table.padEnd(width)}  ${countsOf(table)}`);
+    for (const { column, reason, action, count, keys } of table.findings) {
+      const where = column === "" ? table.table : `${table.table}.${column}`;
+      line(
+        "yellow",
+        `    ${counted(count)} ${action}: ${where}, ${reason}: ${keys.join(", ")}${count > keys.length ? ", …" : ""}`,
+      );
+    }
   }
-  for (const { table, reason } of skipped) line("yellow", `  ${table}: left out, ${reason}`);
-  for (const { table, column, reason, action, count, keys } of findings)
-    line(
-      "yellow",
-      `  ${table}.${column}: ${action}, ${reason}: ${count} (${keys.slice(0, 3).join(", ")}${count > 3 ? ", …" : ""})`,
-    );
+  for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`);
   if (tables.some(({ kept }) => kept > 0))
     line(
       "yellow",
-      "Rows that are kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.",
+      "Rows kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.",
     );
-  if (rejects !== null) line("yellow", `Rows that are refused are in ${rejects}, each with the reason.`);
+  if (rejects !== null) line("yellow", `Rows set aside are in ${rejects}, each with the reason.`);
 }
 
 /** What there is none of is not worth a word. */
-function countsOf({ rows, inserted, replaced, equal, newer, kept, rejected }: ImportedTable): string {
-  const counts = { inserted, replaced, "there already": equal, "newer there": newer, kept, refused: rejected };
+function countsOf({ rows, inserted, replaced, equal, newer, kept, setAside }: ImportedTable): string {
+  const counts = { inserted, replaced, there: equal, "newer there": newer, kept, "set aside": setAside };
   const parts = Object.entries(counts).filter(([, count]) => count > 0);
-  const list = parts.map(([what, count]) => `${count.toLocaleString("en")} ${what}`).join(", ");
-  return `${rows.toLocaleString("en").padStart(11)} rows${list === "" ? "" : `: ${list}`}`;
+  const list = parts.map(([what, count]) => `${counted(count)} ${what}`).join(", ");
+  return `${counted(rows).padStart(11)} rows${list === "" ? "" : `: ${list}`}`;
+}
+
+function counted(number: number): string {
+  return number.toLocaleString("en");
 }

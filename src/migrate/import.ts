@@ -7,12 +7,13 @@ import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readPostgresState, readSqliteState } from "../shadow/state.js";
 import { tidyTable } from "./copy/aftermath.js";
+import type { FindingCount, LeftOut } from "./copy/report.js";
 import { configFor, withEngine } from "./databases.js";
 import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
 import { type ImportSource, openSource } from "./import/source.js";
-import { type Counts, type FindingCount, Tally } from "./import/tally.js";
+import { type Counts, Tally } from "./import/tally.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
 
@@ -40,15 +41,16 @@ export interface ImportReport {
   readonly exportedAt: string | null;
   readonly tables: readonly ImportedTable[];
   /** Tables of the files that were left out, with the reason. */
-  readonly skipped: readonly { readonly table: string; readonly reason: string }[];
-  readonly findings: readonly FindingCount[];
-  /** The folder with the refused rows; null where there are none. */
+  readonly leftOut: readonly LeftOut[];
+  /** The folder with the rows that were set aside; null where there are none. */
   readonly rejects: string | null;
+  readonly milliseconds: number;
 }
 
 export interface ImportedTable extends Counts {
   readonly table: string;
   readonly file: string;
+  readonly findings: readonly FindingCount[];
 }
 
 /** How long one statement may take on PostgreSQL, and how long it may wait for a lock of somebody else. */
@@ -60,9 +62,10 @@ const lockTimeout = "60s";
  * where the file's is newer by the table's time of change (`updated_at` and the like), so that running it again changes nothing. All files
  * are read and checked before anything is written. In a pair it is a write like any other: into the primary, and from there to the shadow.
  * @throws EXPORT_INVALID for files that are not what they should be, NOT_PRIMARY, FILE_UNUSABLE, CONFIG_INVALID, INTERRUPTED; with
- * `strict` VALUE_REFUSED. Nothing has been changed then.
+ * `strict` CONSTRAINT_VIOLATED. Nothing has been changed then.
  */
 export async function importData(options: ImportOptions = {}): Promise<ImportReport> {
+  const began = performance.now();
   const { directory = "migration-data", file = null, signal, tables, onProgress } = options;
   const config = configFor(options);
   const source = await openSource(
@@ -77,25 +80,32 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
   const side = options.to ?? (await defaultSide(config, options));
   return withEngine(side, config, options, async (engine) => {
     await assertPrimary(engine);
-    const { intakes, skipped } = await engine.transaction({ mode: "read", timeoutMs: 60_000 }, (reader) =>
-      plan(engine.side, reader, source),
-    );
+    const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) => plan(side, reader, source));
     const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
-      fill(side, target, intakes, options),
+      fill(side, target, planned.intakes, options),
     );
+    const leftOut = [...planned.leftOut, ...done.leftOut];
+    const milliseconds = Math.round(performance.now() - began);
     return {
       target: { side, name: nameOf(config, side) },
-      exportedAt: source.exportedAt,
-      tables: done.tallies.map(({ intake, counts }) => ({
-        table: intake.target.name,
-        file: intake.file.path,
-        ...counts,
-      })),
-      skipped: [...skipped, ...done.skipped],
-      findings: done.tallies.flatMap(({ findings }) => findings),
-      rejects: done.tallies.some(({ aside }) => aside.size > 0) ? rejectsOf(options) : null,
+      ...reportOf(source, done.tallies, options),
+      leftOut,
+      milliseconds,
     };
   });
+}
+
+function reportOf({ exportedAt }: ImportSource, tallies: readonly Tally[], options: ImportOptions) {
+  return {
+    exportedAt,
+    tables: tallies.map(({ intake, counts, findings }) => ({
+      table: intake.target.name,
+      file: intake.file.path,
+      ...counts,
+      findings,
+    })),
+    rejects: tallies.some(({ aside }) => aside.size > 0) ? rejectsOf(options) : null,
+  };
 }
 
 function rejectsOf({ rejects = "rejects" }: ImportOptions): string {
@@ -149,7 +159,7 @@ async function assertPrimary(engine: Engine): Promise<void> {
 
 interface Plan {
   readonly intakes: readonly Intake[];
-  readonly skipped: readonly { readonly table: string; readonly reason: string }[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Which file goes into which table. */
@@ -165,18 +175,18 @@ async function plan(side: Side, reader: Transaction, { files }: ImportSource): P
     if (target !== undefined) targets.set(given, target);
   }
   const intakes: Intake[] = [];
-  const skipped: Plan["skipped"][number][] = [];
+  const leftOut: LeftOut[] = [];
   for (const file of files) {
     const target = targets.get(file.table);
     if (target !== undefined) intakes.push(new Intake(file, target));
-    else skipped.push({ table: file.table, reason: `${side} has no such table` });
+    else leftOut.push({ table: file.table, reason: `${side} has no such table` });
   }
-  return { intakes, skipped };
+  return { intakes, leftOut };
 }
 
 interface Done {
   readonly tallies: readonly Tally[];
-  readonly skipped: Plan["skipped"];
+  readonly leftOut: readonly LeftOut[];
 }
 
 async function fill(
@@ -197,13 +207,13 @@ async function fill(
   });
   const byTable = new Map(intakes.map((intake) => [intake.target.name, intake]));
   const tallies: Tally[] = [];
-  const skipped: Plan["skipped"][number][] = [];
+  const leftOut: LeftOut[] = [];
   for (const { tables, isCyclic } of componentsOf(new TableGraph(intakes.map((intake) => intake.target)))) {
     const members = tables.map(({ name }) => byTable.get(name)).filter((intake) => intake !== undefined);
     const full: Intake[] = [];
     for (const intake of members) if (!(await canTake(filling, intake))) full.push(intake);
     for (const { target: table } of full)
-      skipped.push({ table: table.name, reason: "it has no key, and is not empty" });
+      leftOut.push({ table: table.name, reason: "it has no key, and is not empty" });
     const open = members.filter((intake) => !full.includes(intake));
     tallies.push(
       ...(await filling.component(open.filter(hasRows), isCyclic)),
@@ -215,7 +225,7 @@ async function fill(
   await writeRejects(rejectsOf(options), tallies);
   const changed = tallies.filter(({ inserted, replaced }) => inserted + replaced > 0);
   if (side === "postgres") for (const { intake } of changed) await tidyTable(target, intake.table);
-  return { tallies, skipped };
+  return { tallies, leftOut };
 }
 
 function hasRows({ file }: Intake): boolean {
@@ -232,9 +242,9 @@ function assertStrict(tallies: readonly Tally[], { strict = false }: ImportOptio
   if (!strict || refused === undefined || first === undefined) return;
   const table = refused.intake.target.name;
   throw new DualDbError(
-    "VALUE_REFUSED",
+    "CONSTRAINT_VIOLATED",
     `${refused.intake.file.path}: the row in line ${first.line} is refused (${[first.column, first.reason].filter(Boolean).join(": ")}). Nothing was imported, since --strict asks for all or nothing.`,
-    { table, column: first.column, details: { table, line: first.line, rejected: refused.aside.size } },
+    { table, column: first.column, details: { table, line: first.line, setAside: refused.aside.size } },
   );
 }
 

@@ -47,14 +47,14 @@ describe("dualdb import", () => {
     expect(first.out).toBe(`sqlite  ${target}\n  none             0 rows\n  notes        1,234 rows: 1,234 inserted\n`);
     expect(first).toMatchObject({ status: 0, err: "" });
     const again = await dualdb(["--sqlite", target, "--dir", directory]);
-    expect(again.out).toContain("  notes        1,234 rows: 1,234 there already\n");
+    expect(again.out).toContain("  notes        1,234 rows: 1,234 there\n");
     expect(again.status).toBe(0);
     const json = await dualdb(["--sqlite", target, "--dir", directory, "--json", "--tables", "notes"]);
     expect(JSON.parse(json.out)).toMatchObject({
       ok: true,
       target: { side: "sqlite", name: target },
-      tables: [{ table: "notes", rows: 1_234, equal: 1_234, inserted: 0, rejected: 0 }],
-      skipped: [],
+      tables: [{ table: "notes", rows: 1_234, equal: 1_234, inserted: 0, setAside: 0 }],
+      leftOut: [],
       rejects: null,
     });
   });
@@ -66,10 +66,10 @@ describe("dualdb import", () => {
     const document = join(folder, "dump.json");
     writeFileSync(document, '{"notes":[{"id":1,"text":"file"},{"id":2,"text":null},{"id":3,"text":"new"}],"gone":[]}');
     const { status, out } = await dualdb(["--sqlite", target, "--file", document, "--rejects", rejects, "--quiet"]);
-    expect(out).toBe(`  notes            3 rows: 1 inserted, 1 kept, 1 refused
-  gone: left out, sqlite has no such table
-Rows that are kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.
-Rows that are refused are in ${rejects}, each with the reason.
+    expect(out).toBe(`  notes            3 rows: 1 inserted, 1 kept, 1 set aside
+  gone was left out: sqlite has no such table
+Rows kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.
+Rows set aside are in ${rejects}, each with the reason.
 `);
     expect(status).toBe(3);
     const strict = await dualdb(["--sqlite", target, "--file", document, "--strict"]);

@@ -88,10 +88,10 @@ describe("there and back", () => {
     await exportData({ env: {}, sqlite: source.file, directory });
     const target = await sqliteWith(schema);
     const report = await importData({ env: target.env, directory });
-    expect(report).toMatchObject({ skipped: [], findings: [], rejects: null });
+    expect(report).toMatchObject({ leftOut: [], rejects: null });
     expect(await contentOf(target.engine)).toEqual(await contentOf(source.engine));
     const again = await importData({ env: target.env, directory });
-    expect(again.skipped).toEqual([{ table: "log", reason: "it has no key, and is not empty" }]);
+    expect(again.leftOut).toEqual([{ table: "log", reason: "it has no key, and is not empty" }]);
     for (const { rows, equal } of again.tables.filter(({ table }) => table !== "log")) expect(equal).toBe(rows);
     expect(await contentOf(target.engine)).toEqual(await contentOf(source.engine));
   });
@@ -112,7 +112,9 @@ describe("there and back", () => {
       ["t", 3],
       ["c", 2],
     ]);
-    expect(first.findings).toMatchObject([{ table: "t", column: "doc", action: "wrapped", count: 1, keys: ["2"] }]);
+    expect(first.tables[0]?.findings).toEqual([
+      { column: "doc", reason: expect.any(String), action: "wrapped", count: 1, keys: ["2"] },
+    ]);
     expect(await rows(postgres.engine, "INSERT INTO c (t) VALUES ('2') RETURNING id").catch(() => [])).toEqual([]);
     await script(postgres.engine, "INSERT INTO c (t) VALUES ('2')");
     expect(await rows(postgres.engine, "SELECT max(id) AS id FROM c")).toEqual([{ id: 9n }]);
@@ -160,8 +162,8 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     const options = { env, to: side, directory };
     const report = await importData(options);
     expect(report.tables).toMatchObject([
-      { table: "notes", rows: 6, inserted: 1, replaced: 1, equal: 1, newer: 1, kept: 2, rejected: 0 },
-      { table: "plain", rows: 3, inserted: 1, replaced: 0, equal: 1, newer: 0, kept: 1, rejected: 0 },
+      { table: "notes", rows: 6, inserted: 1, replaced: 1, equal: 1, newer: 1, kept: 2, setAside: 0 },
+      { table: "plain", rows: 3, inserted: 1, replaced: 0, equal: 1, newer: 0, kept: 1, setAside: 0 },
     ]);
     expect(await rows(engine, "SELECT id, text FROM notes WHERE text = 'here' ORDER BY id")).toEqual(
       ["newer", "tie", "unknown"].map((id) => ({ id, text: "here" })),
@@ -190,7 +192,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       "dump.json",
     );
     const report = await importData({ env, to: side, file });
-    expect(report.skipped).toEqual([{ table: "others", reason: `${side} has no such table` }]);
+    expect(report.leftOut).toEqual([{ table: "others", reason: `${side} has no such table` }]);
     expect(report.tables).toMatchObject([{ inserted: 2 }]);
     const [first, second] = (await rows(
       engine,
@@ -219,7 +221,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     });
     const rejects = join(freshDirectory(), "rejects");
     const report = await importData({ env, to: side, directory, rejects });
-    const counts = report.tables.map(({ table, inserted, rejected }) => [table, inserted, rejected]);
+    const counts = report.tables.map(({ table, inserted, setAside }) => [table, inserted, setAside]);
     expect(counts.sort()).toEqual([
       ["a", 2, 1],
       ["child", 2, 1],
@@ -254,10 +256,10 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     for (const before of ["", "INSERT INTO t VALUES (2000, 1, 'u2000', 'x')"]) {
       const { env, engine } = await place(side, `${text}; ${before}`);
       const strict = importData({ env, to: side, directory, rejects, strict: true });
-      await expect(strict).rejects.toMatchObject({ code: "VALUE_REFUSED", details: { rejected: 4 } });
+      await expect(strict).rejects.toMatchObject({ code: "CONSTRAINT_VIOLATED", details: { setAside: 4 } });
       expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id < 2000")).toEqual([{ n: 0n }]);
       const report = await importData({ env, to: side, directory, rejects });
-      expect(report.tables).toMatchObject([{ rows: 1_001, inserted: 997, rejected: 4 }]);
+      expect(report.tables).toMatchObject([{ rows: 1_001, inserted: 997, setAside: 4 }]);
       expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id IN (500, 700, 900) OR u = 'twice'")).toEqual([
         { n: 0n },
       ]);

@@ -1,4 +1,5 @@
 import type { Finding } from "../../data/finding.js";
+import type { FindingCount } from "../copy/report.js";
 import type { Intake, IntakeRow } from "./intake.js";
 
 /** A row that is set aside: where it stands in its file, and why. */
@@ -21,14 +22,8 @@ export interface Counts {
   readonly newer: number;
   /** There already, different, and nothing tells which is newer: the row that is there stays. */
   readonly kept: number;
-  /** Refused, and set aside. */
-  readonly rejected: number;
-}
-
-/** Findings of one kind in one column: how many, and the keys of the first. */
-export interface FindingCount extends Omit<Finding, "key"> {
-  readonly count: number;
-  readonly keys: readonly string[];
+  /** Refused, and kept in the folder of rejects. */
+  readonly setAside: number;
 }
 
 const shownKeys = 10;
@@ -42,7 +37,7 @@ export class Tally {
   equal = 0;
   newer = 0;
   kept = 0;
-  readonly #findings = new Map<string, { readonly finding: Finding; count: number; readonly keys: string[] }>();
+  readonly #findings = new Map<string, FindingCount & { readonly keys: string[] }>();
 
   constructor(intake: Intake) {
     this.intake = intake;
@@ -52,18 +47,14 @@ export class Tally {
   get counts(): Counts {
     const { inserted, replaced, equal, newer, kept } = this;
     const { rows } = this.intake.file;
-    const rejected = this.aside.size;
-    if (inserted + replaced + equal + newer + kept + rejected !== rows)
+    const setAside = this.aside.size;
+    if (inserted + replaced + equal + newer + kept + setAside !== rows)
       throw new Error(`the rows of ${this.intake.target.name} do not add up`);
-    return { rows, inserted, replaced, equal, newer, kept, rejected };
+    return { rows, inserted, replaced, equal, newer, kept, setAside };
   }
 
-  get findings(): FindingCount[] {
-    return [...this.#findings.values()].map(({ finding: { key: _, ...kind }, count, keys }) => ({
-      ...kind,
-      count,
-      keys,
-    }));
+  get findings(): readonly FindingCount[] {
+    return [...this.#findings.values()];
   }
 
   /** The rows that can be carried; the others are set aside. */
@@ -81,11 +72,10 @@ export class Tally {
     this.aside.set(line, { line, column, reason });
   }
 
-  #note(finding: Finding): void {
-    const name = JSON.stringify([finding.column, finding.reason, finding.action]);
-    const found = this.#findings.get(name) ?? { finding, count: 0, keys: [] };
-    found.count++;
-    if (found.keys.length < shownKeys) found.keys.push(finding.key);
-    this.#findings.set(name, found);
+  #note({ column, reason, action, key }: Finding): void {
+    const kind = JSON.stringify([column, reason, action]);
+    const before = this.#findings.get(kind) ?? { column, reason, action, count: 0, keys: [] };
+    if (before.keys.length < shownKeys) before.keys.push(key);
+    this.#findings.set(kind, { ...before, count: before.count + 1 });
   }
 }
