@@ -1,4 +1,5 @@
 import type { ExactRow, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
 import { chunks } from "./chunks.js";
 import { typeOfColumn } from "./postgres-type.js";
 import { type Column, quote, type Table } from "./table.js";
@@ -25,6 +26,26 @@ export interface Times {
 
 /** What the operator says of columns, by `table.column`, or of all columns under `*`. It goes before what a survey finds. */
 export type EpochChoices = ReadonlyMap<string, "seconds" | "milliseconds">;
+
+/**
+ * Reads choices as a command line has them: `seconds` for all columns, `table.column=milliseconds` for one.
+ * @throws CONFIG_INVALID for anything else.
+ */
+export function epochChoices(texts: readonly string[]): EpochChoices {
+  return new Map(texts.map(choiceOf));
+}
+
+function choiceOf(text: string): readonly [string, "seconds" | "milliseconds"] {
+  const at = text.lastIndexOf("=");
+  const column = at === -1 ? "*" : text.slice(0, at);
+  const unit = text.slice(at + 1);
+  if ((unit === "seconds" || unit === "milliseconds") && (column === "*" || column.includes(".")))
+    return [column, unit];
+  throw new DualDbError(
+    "CONFIG_INVALID",
+    "--epoch takes TABLE.COLUMN=seconds, TABLE.COLUMN=milliseconds, or one of the words for all columns.",
+  );
+}
 
 /** The columns whose times SQLite writes in a way that only its rows tell. */
 export function timeColumns(table: Table): Column[] {

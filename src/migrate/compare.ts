@@ -1,4 +1,4 @@
-import { discoverPostgres, discoverSqlite, pairTables } from "../data/discover.js";
+import { pairDatabases } from "../data/discover.js";
 import type { Table } from "../data/table.js";
 import type { Engine } from "../engines/engine.js";
 import { LookAtRest } from "./verify/look.js";
@@ -36,9 +36,7 @@ const timeoutMs = 60_000;
  */
 export async function compareDatabases(sqlite: Engine, postgres: Engine): Promise<Comparison> {
   const { tables } = await sqlite.transaction({ mode: "read" }, (left) =>
-    postgres.transaction({ mode: "read", timeoutMs }, async (right) =>
-      pairTables(await discoverSqlite(left), await discoverPostgres(right)),
-    ),
+    postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right)),
   );
   const compared: TableComparison[] = [];
   for (const table of tables) compared.push(await compareOne(table, sqlite, postgres));

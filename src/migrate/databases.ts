@@ -1,5 +1,5 @@
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
+import { type Pairing, pairDatabases } from "../data/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine, Side } from "../engines/engine.js";
 import type { PostgresEngine } from "../engines/postgres.js";
@@ -86,11 +86,9 @@ export function configFor({ env = process.env, sqlite, postgres, batchSize }: To
  * @throws CONFIG_INVALID for a table that neither has.
  * @throws PAIR_MISMATCH where each has a partner, and not the other.
  */
-export async function sceneOf({ sqlite, postgres }: Databases, { tables }: ToolOptions): Promise<Scene> {
+export async function sceneOf({ sqlite, postgres }: Databases, { tables, epochs }: ToolOptions): Promise<Scene> {
   const pairing = await sqlite.transaction({ mode: "read" }, (left) =>
-    postgres.transaction({ mode: "read", timeoutMs }, async (right) =>
-      pairTables(await discoverSqlite(left), await discoverPostgres(right)),
-    ),
+    postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right, epochs)),
   );
   const wanted = onlyTables(pairing, tables);
   return { pairing: wanted, graph: new TableGraph(wanted.tables), states: await statesOf(sqlite, postgres) };

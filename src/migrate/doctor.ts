@@ -1,5 +1,5 @@
 import { type Config, postgresVariables, targetName } from "../config.js";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../data/discover.js";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables, surveyPairing } from "../data/discover.js";
 import type { Finding } from "../data/finding.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -128,6 +128,7 @@ class Examination {
   async #pairing(): Promise<Pairing> {
     const left = await this.#sqlite.transaction({ mode: "read" }, discoverSqlite);
     const right = await this.#postgres.transaction({ mode: "read", timeoutMs: catalogueTimeoutMs }, discoverPostgres);
-    return onlyTables(pairTables(left, right), this.#options.tables);
+    const paired = onlyTables(pairTables(left, right), this.#options.tables);
+    return this.#sqlite.transaction({ mode: "read" }, (reader) => surveyPairing(reader, paired, this.#options.epochs));
   }
 }

@@ -1,3 +1,4 @@
+import type { EpochChoices } from "../data/epoch.js";
 import type { Logger } from "../logger.js";
 import type { Progress } from "./progress.js";
 
@@ -11,6 +12,11 @@ export interface ToolOptions {
   readonly postgres?: string;
   /** Only these tables, by their names in SQLite; all tables by default. */
   readonly tables?: readonly string[];
+  /**
+   * How columns of SQLite count time, by `table.column`, or under `*` for all of them: for those whose rows do not tell, and where they do,
+   * in its place. `epochChoices` reads what a command line says.
+   */
+  readonly epochs?: EpochChoices;
   /** Rows in one step; MIGRATION_BATCH_SIZE by default, else what suits the table. */
   readonly batchSize?: number;
   /** Ends the run between two steps, with INTERRUPTED. What is done stays done, and a second run finishes it. */

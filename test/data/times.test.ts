@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Times } from "../../src/data/epoch.js";
+import { epochChoices, type Times } from "../../src/data/epoch.js";
 import { dateText, parseIso, roundedTo, timeText } from "../../src/data/instant.js";
 import { pairing, travel } from "./journey.js";
 import { sides } from "./tables.js";
@@ -147,12 +147,17 @@ describe("a column of times in SQLite", () => {
     };
     const [mixed] = await travel([column]);
     expect(mixed?.map(({ findings }) => findings.join().includes("--epoch"))).toEqual([true, true, false]);
-    for (const choice of ["t000.x", "*"]) {
-      const [settled] = await travel([column], new Map([[choice, "seconds"]]));
+    for (const choice of ["t000.x=seconds", "seconds"]) {
+      const [settled] = await travel([column], epochChoices([choice]));
       expect(settled?.[0]).toMatchObject({ postgres: "2023-11-14T22:13:20Z", findings: [], after: String(second) });
       expect(settled?.[2]?.findings.join()).toMatch(/spelled otherwise/);
     }
   });
+});
+
+test("a choice that is none is a mistake of the configuration", () => {
+  for (const text of ["", "hours", "x=seconds", "t.x=hours", "t.x"])
+    expect(() => epochChoices([text])).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
 });
 
 describe("the calendar", () => {
