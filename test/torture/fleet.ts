@@ -76,9 +76,11 @@ export class BotProcess {
     await started;
   }
 
-  /** Closes the database in good order; the process stays for another bot. */
+  /** Closes the database in good order; the process stays for another bot. A deadly trap may strike first. */
   async stop(): Promise<void> {
-    const stopped = this.wait("stopped");
+    const stopped = this.wait("stopped").catch((error: unknown) => {
+      if (this.#child.signalCode !== "SIGKILL") throw error;
+    });
     this.send({ do: "stop" });
     await stopped;
   }
