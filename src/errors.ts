@@ -24,6 +24,8 @@ export const codes = {
   PAIR_MISMATCH: { exit: 1, http: 500, retry: false },
   FLIP_REFUSED: { exit: 3, http: 409, retry: false },
   FINALIZED: { exit: 1, http: 500, retry: false },
+  GATE_CLOSED: { exit: 3, http: 409, retry: false },
+  GATE_UNTOLD: { exit: 1, http: 503, retry: true },
   SCHEMA_MISSING: { exit: 1, http: 500, retry: false },
   MIGRATION_FAILED: { exit: 1, http: 500, retry: false },
   MIGRATION_CHANGED: { exit: 1, http: 500, retry: false },

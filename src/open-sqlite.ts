@@ -5,6 +5,7 @@ import type { Engine } from "./engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "./errors.js";
 import type { Logger } from "./logger.js";
 import { migrate } from "./schema/migrations.js";
+import { finalized } from "./shadow/disarm.js";
 import { restoreAlone } from "./shadow/restore.js";
 import { type PostgresState, type SqliteState, stateOf } from "./shadow/state.js";
 
@@ -68,6 +69,7 @@ async function isLost(config: Config, logger: Logger, neighbour: Neighbour | nul
     throw cannotTell(database, error);
   });
   if (state === null || state === undefined || state.pairId === null) return false;
+  if (state.finalized) throw finalized();
   if (!config.flags.primary || state.primary !== "postgres") throw partnerOfAnother(database);
   logger.error({ event: "sqlite-missing", database }, "the SQLite database is gone; PostgreSQL is primary and goes on");
   return true;

@@ -5,7 +5,9 @@ import type { Engine, Side } from "./engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "./errors.js";
 import type { Logger } from "./logger.js";
 import { migrateSqlite, openSqlite } from "./open-sqlite.js";
+import type { Flags } from "./route.js";
 import { requireSchema } from "./schema/migrations.js";
+import { finalized } from "./shadow/disarm.js";
 import { Fence } from "./shadow/fence.js";
 import type { FaultPoint } from "./shadow/mirror.js";
 import { Partner } from "./shadow/partner.js";
@@ -73,10 +75,12 @@ class Opening {
   }
 
   async run(): Promise<Opened> {
+    if (this.#config.flags.primary && (await this.#isFinalized())) return this.#alone();
     const neighbour = this.#config.postgres === null ? null : () => this.#postgresState();
     this.#sqlite = await openSqlite(this.#config, this.#logger, neighbour);
     if (this.#sqlite === null) return this.#opened("postgres", null, null);
     const state = await migrateSqlite(this.#sqlite, this.#config, this.#logger);
+    if (state.finalized && !this.#config.flags.primary) throw finalized();
     const partner = this.#config.postgres === null ? null : this.#partner(this.#sqlite);
     const side = await this.#choose(this.#sqlite, state, partner);
     return this.#opened(side, partner, this.#relay(partner, state));
@@ -85,6 +89,19 @@ class Opening {
   async abandon(): Promise<void> {
     const postgres = await this.#postgres?.catch(() => null);
     await Promise.all([this.#sqlite?.close(), postgres?.close()]);
+  }
+
+  /** Whether PostgreSQL goes on alone; then SQLite is not opened, and need not be there. */
+  async #isFinalized(): Promise<boolean> {
+    return (await this.#postgresState())?.finalized === true;
+  }
+
+  async #alone(): Promise<Opened> {
+    await requireSchema(await this.#openPostgres());
+    const { flags } = this.#config;
+    if (flags.shadow)
+      this.#logger.warn({ event: "finalized" }, "PostgreSQL was finalized: USE_POSTGRES_SHADOW does nothing any more");
+    return this.#opened("postgres", null, null, { ...flags, shadow: false });
   }
 
   /** null where PostgreSQL has no tables of ours yet. */
@@ -198,11 +215,11 @@ class Opening {
     });
   }
 
-  #opened(side: Side, partner: Partner | null, relay: Relay | null): Opened {
+  #opened(side: Side, partner: Partner | null, relay: Relay | null, flags: Flags = this.#config.flags): Opened {
     const sqlite = this.#sqlite;
     const postgres = () => this.#openPostgres();
     const { clock } = this.#internals;
-    const { flags, flipTimeoutMs, readFenceMs } = this.#config;
+    const { flipTimeoutMs, readFenceMs } = this.#config;
     const primary = new Primary(side, { sqlite, postgres, partner, logger: this.#logger, clock, flipTimeoutMs });
     const fence = sqlite === null ? null : new Fence(sqlite);
     const adapter = new RoutedAdapter({

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
 import { run } from "./program.js";
 
 if (existsSync(".env")) process.loadEnvFile();
@@ -11,11 +12,26 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
+/** On standard error: standard output belongs to the result. */
+async function ask(question: string): Promise<string | null> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const left = new AbortController();
+  prompt.once("close", () => left.abort());
+  try {
+    return await prompt.question(question, { signal: left.signal });
+  } catch {
+    return null;
+  } finally {
+    prompt.close();
+  }
+}
+
 run(process.argv.slice(2), {
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
   interruption,
+  ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
 }).then((status) => {
   process.exitCode = status;
 });

@@ -8,6 +8,7 @@ import { silentLogger } from "../logger.js";
 import { sideFolders } from "../schema/files.js";
 import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
 import { arm } from "../shadow/arm.js";
+import { readPostgresState } from "../shadow/state.js";
 import { isAmiss, jsonHelp, print, printArmed, type SideResult } from "./migrate-report.js";
 import { reporting } from "./reporting.js";
 import { type Terminal, write } from "./terminal.js";
@@ -55,8 +56,9 @@ async function runMigrate(options: Options, terminal: Terminal): Promise<number>
     { sides: [] as SideResult[], armed: [] as string[] },
     async ({ sides, armed }) => {
       const config = readConfig(terminal.env);
-      if (!options.json) sayWhatIsLeftOut(config, options, terminal);
-      await withEngines(config, sidesOf(config, options), options, async (engines) => {
+      const isAlone = await isFinalized(config, options);
+      if (!options.json) sayWhatIsLeftOut(config, options, isAlone, terminal);
+      await withEngines(config, isAlone ? ["postgres"] : sidesOf(config, options), options, async (engines) => {
         for (const { side, engine } of engines) {
           const result = { side, target: targetOf(config, side), ...(await visit(side, engine, config, options)) };
           sides.push(result);
@@ -78,11 +80,29 @@ async function armBoth(engines: readonly OpenSide[], { list, dryRun }: Options):
   return (await arm(sqlite, postgres, Date.now)).armed;
 }
 
-function sayWhatIsLeftOut({ postgres }: Config, { only }: Options, terminal: Terminal): void {
+function sayWhatIsLeftOut({ postgres }: Config, { only }: Options, isAlone: boolean, terminal: Terminal): void {
+  if (isAlone) write(terminal.stdout, terminal, "dim", "SQLite is left out: the pair was finalized");
   if (postgres !== null || only !== undefined) return;
   write(terminal.stdout, terminal, "dim", `PostgreSQL is left out: no variable names one (${postgresVariables})`);
 }
 
+/** Whether PostgreSQL goes on alone, so that SQLite is never opened again. */
+async function isFinalized(config: Config, { only }: Options): Promise<boolean> {
+  if (config.postgres === null || only === "sqlite") return false;
+  const { openPostgres } = await import("../engines/postgres.js");
+  const engine = openPostgres({ config: config.postgres, logger: silentLogger });
+  try {
+    return (await engine.transaction({ mode: "read", timeoutMs: stateTimeoutMs }, readPostgresState)).finalized;
+  } catch (error) {
+    // Not migrated yet, or what migrating will say itself.
+    if (error instanceof DualDbError) return false;
+    throw error;
+  } finally {
+    await engine.close();
+  }
+}
+
+const stateTimeoutMs = 5_000;
 const defaultFolder = "migrations";
 
 function sidesOf(config: Config, { only }: Options): Side[] {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { codes, DualDbError } from "../errors.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
+import { finalizeCommand } from "./finalize.js";
 import { importCommand } from "./import.js";
 import { migrateCommand } from "./migrate.js";
 import { repairCommand } from "./repair.js";
@@ -11,7 +12,16 @@ import { type Terminal, write } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 
 /** In the order of the help. */
-const commands = [migrateCommand, doctorCommand, exportCommand, importCommand, verifyCommand, repairCommand, statusCommand];
+const commands = [
+  migrateCommand,
+  doctorCommand,
+  exportCommand,
+  importCommand,
+  verifyCommand,
+  repairCommand,
+  statusCommand,
+  finalizeCommand,
+];
 
 /**
  * The command line: parses the arguments, calls a command, resolves to the exit status. 0: done. 1: could not tell or could not do it.

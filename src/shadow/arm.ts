@@ -6,6 +6,7 @@ import { rowsOf } from "../data/rows.js";
 import { nameOn, quotedOn, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
+import { finalized } from "./disarm.js";
 import { Journal } from "./journal.js";
 import { overtaken } from "./mirror.js";
 import { enterRows, lostTables, restoreTables } from "./restore.js";
@@ -180,12 +181,7 @@ function isSettled({ sqlite, postgres }: PairState): boolean {
 }
 
 function assertPartners({ sqlite, postgres }: PairState): void {
-  if (postgres.finalized) {
-    throw new DualDbError(
-      "FINALIZED",
-      "This PostgreSQL database was finalized: SQLite is no longer part of it. Unset the SQLite variables.",
-    );
-  }
+  if (postgres.finalized) throw finalized();
   const strangers = postgres.pairId !== null && sqlite.pairId !== postgres.pairId;
   const lost = postgres.pairId === null && sqlite.pairId !== null && sqlite.primary === "postgres";
   if (strangers || lost) throw pairMismatch(lost);

@@ -224,6 +224,7 @@ export class Relay {
     this.#primary = null;
     this.#batchBegan = Number.POSITIVE_INFINITY;
     if (hasCode(error, "NOT_PRIMARY")) return 0;
+    if (hasCode(error, "FINALIZED")) return this.#end();
     const first = this.#failures === 0 || this.#lastError?.code !== codeOf(error);
     if (first)
       this.#parts.logger.error(
@@ -239,6 +240,14 @@ export class Relay {
     this.#state = "waiting";
     const longest = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(this.#failures, 10));
     return longest * (0.5 + Math.random() / 2);
+  }
+
+  /** Nothing will ever be mirrored again. */
+  #end(): number {
+    this.#stopping = true;
+    this.#state = "stopped";
+    this.#parts.logger.info({ event: "finalized" }, "the pair was finalized, PostgreSQL goes on alone");
+    return 0;
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import { DualDbError } from "../errors.js";
+import { configFor } from "../migrate/databases.js";
+import { type FinalizeReport, finalize } from "../migrate/finalize.js";
+import type { ToolOptions } from "../migrate/options.js";
+import { type Terminal, write } from "./terminal.js";
+import { type OwnOptions, toolCommand } from "./tool.js";
+
+const jsonHelp = `
+Asks for the name of the PostgreSQL database where a person sits, and takes --confirm everywhere else.
+The JSON document: { ok, database, exported: { directory, exportedAt, source, tables } | null, checks: [{ name, ok,
+detail }], already, error?: { code, message, details: { checks } } }.
+Exit status: 0 PostgreSQL goes on alone; 3 the gate is closed; 1 it cannot be told; 2 the name was not typed.`;
+
+/** `dualdb finalize`: ends the way back. */
+export function finalizeCommand(terminal: Terminal, finish: (status: number) => void): Command {
+  return toolCommand(
+    {
+      name: "finalize",
+      description: "end the way back: export SQLite's rows, and let PostgreSQL go on alone",
+      jsonHelp,
+      configure: (command) =>
+        command
+          .option("--confirm <name>", "the name of the PostgreSQL database, instead of typing it when asked")
+          .option("--dir <folder>", "where SQLite's rows are exported to (default: migration-data)"),
+      run: async ({ tables, ...options }, own) => {
+        if (tables !== undefined)
+          throw new DualDbError("CONFIG_INVALID", "finalize takes no --tables: it is about all.");
+        const { dir } = own;
+        const confirm = await confirmation(options, own, terminal);
+        return finalize({ ...options, confirm, ...(dir === undefined ? {} : { directory: String(dir) }) });
+      },
+      print,
+      status: () => 0,
+    },
+    terminal,
+    finish,
+  );
+}
+
+async function confirmation(options: ToolOptions, { confirm }: OwnOptions, terminal: Terminal): Promise<string> {
+  if (confirm !== undefined) return String(confirm);
+  const database = configFor(options).postgres?.database;
+  if (terminal.ask === undefined || database === undefined)
+    throw new DualDbError(
+      "VALIDATION_FAILED",
+      "Nothing was ended: give --confirm NAME, the name of the PostgreSQL database.",
+    );
+  write(terminal.stderr, terminal, "yellow", "This ends the way back to SQLite, for good.");
+  const typed = await terminal.ask(`Type the name of the PostgreSQL database (${database}) to go on: `);
+  if (typed === null) throw new DualDbError("INTERRUPTED", "Nothing was ended.");
+  return typed.trim();
+}
+
+function print({ database, exported, already }: FinalizeReport, terminal: Terminal, quiet: boolean): void {
+  if (quiet) return;
+  const line = (text: string) => write(terminal.stdout, terminal, "green", text);
+  if (exported !== null) {
+    const rows = exported.tables.reduce((sum, table) => sum + table.rows, 0);
+    line(`exported   ${rows} rows of ${exported.source.name} to ${exported.directory}, with checksums`);
+  }
+  line(`finalized  ${database} ${already ? "went on alone already" : "goes on alone"}`);
+  write(terminal.stdout, terminal, null, "Keep USE_POSTGRES_PRIMARY=true; the variables that name SQLite can go.");
+}
