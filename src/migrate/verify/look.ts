@@ -7,6 +7,7 @@ import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import { type Entry, Journal, quarantineAfter } from "../../shadow/journal.js";
 import { lockPostgresState, type PairState, readSqliteState } from "../../shadow/state.js";
+import { type Both, withSpellings } from "./spellings.js";
 import { type Verdict, verdictOf } from "./verdict.js";
 
 /** What one look at a row has seen. */
@@ -25,11 +26,6 @@ export interface Look {
   at(table: Table, keys: readonly string[], before: ReadonlyMap<string, string>): Promise<Map<string, Seen>>;
 }
 
-interface Both {
-  readonly sqlite: ReadonlyMap<string, SourceRow>;
-  readonly postgres: ReadonlyMap<string, SourceRow>;
-}
-
 /** Databases that nobody writes to: one look is enough. */
 export class LookAtRest implements Look {
   readonly from: Side;
@@ -46,10 +42,15 @@ export class LookAtRest implements Look {
 
   async at(table: Table, keys: readonly string[]): Promise<Map<string, Seen>> {
     const both = await this.both(table, keys);
-    return seenOf(keys, (key) => {
+    const seen = seenOf(keys, (key) => {
       const verdict = verdictOf(table, this.from, both.sqlite.get(key), both.postgres.get(key));
       return { verdict, certain: true, print: "" };
     });
+    return this.judged(table, both, seen);
+  }
+
+  protected judged(table: Table, both: Both, seen: ReadonlyMap<string, Seen>): Promise<Map<string, Seen>> {
+    return withSpellings(this.#postgres, table, both, seen, this.#timeoutMs);
   }
 
   /** Not as of one moment. */
@@ -72,7 +73,7 @@ export class LookTwice extends LookAtRest {
     before: ReadonlyMap<string, string> = new Map(),
   ): Promise<Map<string, Seen>> {
     const both = await this.both(table, keys);
-    return seenOf(keys, (key) => {
+    const seen = seenOf(keys, (key) => {
       const rows = [both.sqlite.get(key), both.postgres.get(key)] as const;
       const verdict = verdictOf(table, this.from, ...rows);
       const print = printOf(verdict, rows);
@@ -82,6 +83,7 @@ export class LookTwice extends LookAtRest {
         print,
       };
     });
+    return this.judged(table, both, seen);
   }
 }
 
@@ -119,7 +121,8 @@ export class LockedLook implements Look {
         return { both: { sqlite, postgres }, entries: new Map(entries.map((entry) => [entry.key, entry])) };
       });
     });
-    return seenOf(keys, (key) => this.#seen(table, key, found.both, found.entries.get(key)));
+    const seen = seenOf(keys, (key) => this.#seen(table, key, found.both, found.entries.get(key)));
+    return withSpellings(this.#postgres, table, found.both, seen, this.#timeoutMs);
   }
 
   #seen(table: Table, key: string, both: Both, entry: Entry | undefined): Seen {
