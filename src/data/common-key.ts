@@ -61,6 +61,7 @@ function isSpelledAlike(column: Column): boolean {
 const differentlySpelled =
   /^((time|timestamp)( with(out)? time zone)?|interval|money|inet|cidr|macaddr8?|"?bit"?|bit varying|xml|point|line|lseg|box|path|polygon|circle|tsvector|tsquery|hstore|oid|reg[a-z]+|[a-z0-9]+(multi)?range|.*\[\])$/;
 
-function sameSet(left: readonly string[], right: readonly string[]): boolean {
+/** The same names in any order. */
+export function sameSet(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((name) => right.includes(name));
 }

@@ -1,21 +1,35 @@
-/** Whether an object of a valid JSON document names a key twice. Parsing would hide it: the last value wins. */
-export function hasDuplicateKeys(json: string): boolean {
-  const open: (Set<string> | null)[] = [];
-  let last = "";
-  for (const [token] of json.matchAll(tokens)) {
-    if (token === "{" || token === "[") open.push(token === "{" ? new Set() : null);
-    else if (token === "}" || token === "]") open.pop();
-    else if (token === ":" && seenBefore(open.at(-1), last)) return true;
-    last = token;
-  }
-  return false;
+/**
+ * Whether an object of a valid JSON document, nested no deeper than a stack can take, names a key twice. `value` is what it parses to, where
+ * the last one wins: then there are fewer keys than colons.
+ */
+export function hasDuplicateKeys(json: string, value: unknown = JSON.parse(json)): boolean {
+  return countColons(json) !== countKeys(value);
 }
 
-const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
+function countKeys(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) count += countKeys(item);
+    return count;
+  }
+  for (const item of Object.values(value)) count += 1 + countKeys(item);
+  return count;
+}
 
-function seenBefore(keys: Set<string> | null | undefined, token: string): boolean {
-  const key = token.includes("\\") ? String(JSON.parse(token)) : token.slice(1, -1);
-  const before = keys?.has(key) ?? false;
-  keys?.add(key);
-  return before;
+const quote = 34;
+const backslash = 92;
+const colon = 58;
+
+/** Those that stand behind keys; others are in strings. */
+function countColons(json: string): number {
+  let count = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === quote) inString = !inString;
+    else if (code === backslash) at++;
+    else if (code === colon && !inString) count++;
+  }
+  return count;
 }

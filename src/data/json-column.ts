@@ -17,17 +17,16 @@ export function jsonCarry(type: string): Carry {
 
 type Document = (text: string, notes: Notes, reason: string | null) => ExactValue;
 
-/** What JSON.stringify has written, without anything that jsonb takes differently. */
+/** A document that both types take as it is, which most are; others get a second look. */
 function isPlain(text: string): boolean {
-  if (doubtful.test(text) || text.includes("\\u") || text.startsWith(wrapperBeginning)) return false;
-  return reprinted(text) === text && fitsJsonb(text);
+  if (doubtful.test(text) || text.includes("\\u") || text.includes(wrapperKey)) return false;
+  const value = parsed(text);
+  return value !== undefined && fitsJsonb(text) && !hasDuplicateKeys(text, value);
 }
 
-const wrapperBeginning = `{${JSON.stringify(wrapperKey)}`;
-
-function reprinted(text: string): string | undefined {
+function parsed(text: string): unknown {
   try {
-    return JSON.stringify(JSON.parse(text));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
@@ -55,7 +54,7 @@ function spelledDocument(text: string, notes: Notes, reason: string | null): Exa
 
 /** A document that only jsonb cannot hold, because of its numbers. */
 function isLoose(text: string): boolean {
-  return reprinted(text) !== undefined && !text.includes(wrapperKey) && fitsJsonb(text.replace(/[-+eE0-9.]/g, ""));
+  return parsed(text) !== undefined && !text.includes(wrapperKey) && fitsJsonb(text.replace(/[-+eE0-9.]/g, ""));
 }
 
 function wrapped(clean: string, text: string, notes: Notes): string {
