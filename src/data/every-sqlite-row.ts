@@ -112,13 +112,7 @@ class Walk {
 }
 
 function list(columns: readonly unknown[], prefix: string, spell: typeof readable, first = 0): string {
-  return `json_array(${columns.map((_, index) => exact(`${prefix}${first + index}`, spell)).join(", ")})`;
-}
-
-/** SQLite prints minus zero as zero; only the angle tells them apart. */
-function exact(column: string, spell: typeof readable): string {
-  const isMinusZero = `${column} = 0 AND typeof(${column}) = 'real' AND atan2(${column}, -1) < 0`;
-  return `CASE WHEN ${isMinusZero} THEN json_array('r', '-0') ELSE ${spell(column)} END`;
+  return `json_array(${columns.map((_, index) => spell(`${prefix}${first + index}`)).join(", ")})`;
 }
 
 /** Integers as bigint, which tells them from floats without a fraction. */

@@ -9,8 +9,10 @@ export function readable(column: string): string {
 }
 
 function tagged(column: string): string {
+  // SQLite prints minus zero as zero; only the angle tells them apart.
+  const realText = `CASE WHEN ${column} = 0 AND atan2(${column}, -1) < 0 THEN '-0' ELSE printf('%!.17g', ${column}) END`;
   const safe = `${column} BETWEEN -9007199254740991 AND 9007199254740991`;
-  return `CASE typeof(${column}) WHEN 'real' THEN json_array('r', printf('%!.17g', ${column})) WHEN 'blob' THEN json_array('b', hex(${column}))
+  return `CASE typeof(${column}) WHEN 'real' THEN json_array('r', ${realText}) WHEN 'blob' THEN json_array('b', hex(${column}))
     WHEN 'integer' THEN CASE WHEN ${safe} THEN ${column} ELSE json_array('i', CAST(${column} AS TEXT)) END ELSE ${column} END`;
 }
 

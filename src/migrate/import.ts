@@ -13,6 +13,7 @@ import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
 import { type ImportSource, openSource } from "./import/source.js";
+import type { StageSchema } from "./import/stage.js";
 import { type Counts, Tally } from "./import/tally.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
@@ -82,7 +83,7 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
     await assertPrimary(engine);
     const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) => plan(side, reader, source));
     const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
-      fill(side, target, planned.intakes, options),
+      fill(side, target, planned.intakes, { ...options, schema: config.sqlite.file === null ? "main" : "temp" }),
     );
     const leftOut = [...planned.leftOut, ...done.leftOut];
     const milliseconds = Math.round(performance.now() - began);
@@ -193,13 +194,14 @@ async function fill(
   side: Side,
   target: Transaction,
   intakes: readonly Intake[],
-  options: ImportOptions,
+  options: ImportOptions & { readonly schema: StageSchema },
 ): Promise<Done> {
-  const { signal, onProgress, overwrite = false } = options;
+  const { signal, onProgress, overwrite = false, schema } = options;
   if (side === "postgres")
     await target.script(`SET LOCAL lock_timeout = '${lockTimeout}'; SET CONSTRAINTS ALL IMMEDIATE`);
   const filling = new Fill(side, target, {
     overwrite,
+    schema,
     onRows: (intake, rows) => {
       endIfAsked(signal);
       onProgress?.({ step: "import", table: intake.target.name, rows, total: intake.file.rows });

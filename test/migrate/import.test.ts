@@ -10,9 +10,10 @@ import { silentLogger } from "../../src/logger.js";
 import { exportData } from "../../src/migrate/export.js";
 import { importData } from "../../src/migrate/import.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
-import { openAt, script } from "../support/libsql.js";
+import { openAt, script, serverConfig } from "../support/libsql.js";
 import { TestPair } from "../support/pair.js";
 import { configOf } from "../support/postgres-config.js";
+import { sqldRuns, startSqld } from "../support/sqld.js";
 
 interface Place {
   readonly env: NodeJS.ProcessEnv;
@@ -339,4 +340,23 @@ describe("into a pair", () => {
       ).toEqual([{ n: 500n }]);
     },
   );
+});
+
+test.runIf(sqldRuns)("into a libSQL server, twice", async () => {
+  const server = await startSqld();
+  onTestFinished(() => server.stop());
+  const engine = await openAt(serverConfig(server.url));
+  onTestFinished(() => engine.close());
+  await script(engine, "CREATE TABLE notes (id INTEGER PRIMARY KEY, up INTEGER REFERENCES notes(id), text TEXT)");
+  const directory = folder({ "notes.json": '[{"id":2,"up":1,"text":"b"},{"id":1,"up":1,"text":"a"},{"id":3,"up":9}]' });
+  const options = {
+    env: {},
+    sqlite: server.url,
+    to: "sqlite",
+    directory,
+    rejects: join(directory, "rejects"),
+  } as const;
+  expect((await importData(options)).tables).toMatchObject([{ inserted: 2, setAside: 1 }]);
+  expect((await importData(options)).tables).toMatchObject([{ equal: 2, setAside: 1 }]);
+  expect(await rows(engine, "SELECT name FROM sqlite_schema WHERE type = 'table'")).toEqual([{ name: "notes" }]);
 });

@@ -6,12 +6,13 @@ import { isRefusal, reasonOf } from "../../shadow/mirror.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { isPostgres } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
-import { Stage, statement, type Window } from "./stage.js";
+import { Stage, type StageSchema, statement, type Window } from "./stage.js";
 import { Tally } from "./tally.js";
 
 export interface FillOptions {
   /** The file wins over every different row. */
   readonly overwrite: boolean;
+  readonly schema: StageSchema;
   /** Told of the rows read; throws where somebody has asked for an end. */
   onRows(intake: Intake, rows: number): void;
 }
@@ -114,7 +115,9 @@ export class Fill {
   }
 
   async #staged(intakes: readonly Intake[], isCyclic: boolean): Promise<Tally[]> {
-    const stages = intakes.map((intake) => new Stage(this.#transaction, new Tally(intake), this.#stages++));
+    const stages = intakes.map(
+      (intake) => new Stage(this.#transaction, new Tally(intake), this.#options.schema, this.#stages++),
+    );
     for (const stage of stages) await this.#fillStage(stage);
     for (let found = 1; found > 0; ) {
       found = 0;

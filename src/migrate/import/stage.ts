@@ -13,6 +13,9 @@ export interface Window {
   readonly to: number;
 }
 
+/** For SQLite: in a database of the connection's own, or among the others, where it is taken away before the transaction ends. */
+export type StageSchema = "temp" | "main";
+
 /**
  * A file's rows in a temporary table beside the one that they are for, so that the database itself finds what stands in their way: which are
  * there already, which are newer, whose parents are missing. Gone with its transaction.
@@ -22,19 +25,22 @@ export class Stage {
   readonly tally: Tally;
   readonly #side: Side;
   readonly #transaction: Transaction;
+  readonly #schema: StageSchema | "pg_temp";
   readonly #name: string;
   readonly #target: string;
   readonly #columns: readonly string[];
   readonly #keyAt: readonly number[];
   #last = 0;
 
-  constructor(transaction: Transaction, tally: Tally, number: number) {
+  /** `schema`: where a SQLite keeps it; a libSQL server makes no temporary tables. */
+  constructor(transaction: Transaction, tally: Tally, schema: StageSchema, number: number) {
     const { intake } = tally;
     this.intake = intake;
     this.tally = tally;
     this.#side = intake.target.side;
     this.#transaction = transaction;
-    this.#name = `${this.#side === "sqlite" ? "temp" : "pg_temp"}.dualdb_import_${number}`;
+    this.#schema = this.#side === "sqlite" ? schema : "pg_temp";
+    this.#name = `${this.#schema}.dualdb_import_${number}`;
     this.#target = quote(intake.target.name);
     this.#columns = intake.table.columns.map((column) => quotedOn(this.#side, column));
     this.#keyAt = intake.table.key.map((name) => intake.table.columns.findIndex((column) => column.name === name));
@@ -50,8 +56,8 @@ export class Stage {
     if (this.#side === "sqlite") {
       const key = this.#keyAt.map((index) => `c${index}`).join(", ");
       await this.#run(`DROP TABLE IF EXISTS ${this.#name}`);
-      await this.#run(`CREATE TEMP TABLE ${name} AS SELECT ${selected} FROM ${this.#target} WHERE FALSE`);
-      await this.#run(`CREATE UNIQUE INDEX temp.${name}_key ON ${name} (${key})`);
+      await this.#run(`CREATE TABLE ${this.#name} AS SELECT ${selected} FROM ${this.#target} WHERE FALSE`);
+      await this.#run(`CREATE UNIQUE INDEX ${this.#name}_key ON ${name} (${key})`);
     } else
       await this.#run(
         `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT NULL::bigint AS line, ${selected} FROM ${this.#target} WITH NO DATA`,
