@@ -181,7 +181,7 @@ const cases: readonly Case[] = [
     check: "search",
     title: "SQLite's index has nothing in it",
     spoil: (pair) => onSqlite(pair, "INSERT INTO messages_fts (messages_fts) VALUES ('delete-all')"),
-    detail: /SQLite does not find 3 messages/,
+    detail: /SQLite does not find 3 messages by a word/,
   },
   {
     check: "json-indexes",

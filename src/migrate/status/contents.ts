@@ -1,25 +1,27 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { TableGraph } from "../../data/graph.js";
 import type { Run } from "../runs.js";
+import { type Orphans, orphansOf } from "../verify/orphans.js";
+import { checkSearch } from "../verify/search.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { countTables, type TableCount } from "./counts.js";
 import { duration } from "./duration.js";
-import { findOrphans } from "./orphans.js";
-import { sampleSearches } from "./search-sample.js";
 import { answers, sideNames, stateIn } from "./sight.js";
-import { counted, withPairing } from "./standing.js";
+import { counted, withBoth } from "./standing.js";
 
 /** Rows that are on their way are given so many looks to arrive. */
 const looks = 5;
 const pauseMs = 100;
 /** An entry that has waited longer is not on its way. */
 const youngMs = 60_000;
+const timeoutMs = 600_000;
 
 /** No row names a parent that is not there: the other side would refuse it. */
 export const foreignKeys: Judge = (sight) =>
-  withPairing(sight, async (pairing) => {
-    const found = [];
-    for (const { engine } of [sight.sqlite, sight.postgres])
-      if (engine !== null) found.push(...(await findOrphans(engine, pairing)));
+  withBoth(sight, async ({ pairs }, sqlite, postgres) => {
+    const graph = new TableGraph(pairs.map(({ table }) => table));
+    const found: Orphans[] = [];
+    for (const table of graph.tables) found.push(...(await orphansOf(graph, table, { sqlite, postgres, timeoutMs })));
     const list = found.map(
       ({ side, table, columns, rows }) =>
         `${counted(rows, "row")} of ${table} (${columns.join(", ")}) in ${sideNames[side]}`,
@@ -29,12 +31,10 @@ export const foreignKeys: Judge = (sight) =>
 
 /** Every table has as many rows on both sides, but for those that are owed. */
 export const counts: Judge = (sight) =>
-  withPairing(sight, async (pairing) => {
-    const { sqlite, postgres } = sight;
-    if (sqlite.engine === null || postgres.engine === null) return untold("not both databases can be seen");
-    const paired = stateIn(sqlite) !== null && stateIn(postgres) !== null;
+  withBoth(sight, async (pairing, sqlite, postgres) => {
+    const paired = stateIn(sight.sqlite) !== null && stateIn(sight.postgres) !== null;
     for (let look = 1; ; look++) {
-      const judgement = judgeCounts(await countTables(sqlite.engine, postgres.engine, pairing, paired));
+      const judgement = judgeCounts(await countTables(sqlite, postgres, pairing, paired));
       if (judgement.ok === true || look === looks) return judgement;
       await sleep(pauseMs);
     }
@@ -106,22 +106,18 @@ export const owed: Judge = (sight) => {
 
 /** Both sides find messages by their words. */
 export const search: Judge = (sight) =>
-  withPairing(sight, async ({ tables }) => {
-    const { sqlite, postgres } = sight;
-    if (sqlite.engine === null || postgres.engine === null) return untold("not both databases can be seen");
-    if (!tables.some(({ name }) => name === "messages")) return fine("there is nothing to search here");
-    const { searches, missed, apart } = await sampleSearches(sqlite.engine, postgres.engine);
-    const [first] = missed;
+  withBoth(sight, async ({ tables }, sqlite, postgres) => {
+    const found = await checkSearch(tables, sqlite, postgres);
+    if (found === null) return fine("there is nothing to search here");
+    const [first] = found.missed;
     if (first !== undefined)
       return amiss(
-        `${sideNames[first.side]} does not find ${counted(missed.length, "message")} by their words, such as ${first.key}`,
+        `${sideNames[first.side]} does not find ${counted(found.missed.length, "message")} by a word, such as ${first.key}`,
       );
-    const rest =
-      apart === 0 ? "the same hits" : `${apart} of them with more hits on one side (see Search in MIGRATION.md)`;
     return fine(
-      searches === 0
+      found.words === 0
         ? "no message to search for yet"
-        : `${counted(searches, "sample search").replace("searchs", "searches")}, ${rest}`,
+        : `${counted(found.words, "sample word")}, found on both sides`,
     );
   });
 

@@ -1,4 +1,5 @@
 import type { Pairing } from "../../data/discover.js";
+import type { Engine } from "../../engines/engine.js";
 import { checkMigrations } from "../../schema/migrations.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { answers, type SeenSide, type Sight, sideNames, stateIn } from "./sight.js";
@@ -81,6 +82,17 @@ export function withPairing<T extends Judgement | Promise<Judgement>>(
   judge: (pairing: Pairing) => T,
 ): T | Judgement {
   return pairing === null ? untold("not both databases can be seen") : judge(pairing);
+}
+
+/** As `withPairing`, with both databases. */
+export function withBoth(
+  sight: Sight,
+  judge: (pairing: Pairing, sqlite: Engine, postgres: Engine) => Promise<Judgement>,
+): Judgement | Promise<Judgement> {
+  const { sqlite, postgres } = sight;
+  if (sqlite.engine === null || postgres.engine === null) return untold("not both databases can be seen");
+  const [left, right] = [sqlite.engine, postgres.engine];
+  return withPairing(sight, (pairing) => judge(pairing, left, right));
 }
 
 export function counted(count: number, noun: string): string {
