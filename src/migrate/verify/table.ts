@@ -100,6 +100,6 @@ class TableComparing {
 
   async #amiss(key: string, what: Amiss): Promise<void> {
     this.#counts[what.kind]++;
-    await this.#sink({ ...what, table: this.#table.name, key });
+    await this.#sink({ table: this.#table.name, key, ...what });
   }
 }
