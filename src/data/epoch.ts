@@ -109,7 +109,8 @@ function measures({ name }: Column, index: number): string {
   ].join(", ");
 }
 
-function timesOf(row: ExactRow, index: number): Times | null {
+/** What was measured of a column says how it writes times; null where it has none. */
+export function timesOf(row: ExactRow, index: number): Times | null {
   const isos = Number(row[`iso${index}`] ?? 0);
   const numbers = Number(row[`numbers${index}`] ?? 0);
   if (isos + numbers === 0) return null;

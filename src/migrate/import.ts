@@ -15,6 +15,7 @@ import { writeRejects } from "./import/rejects.js";
 import { type ImportSource, openSource } from "./import/source.js";
 import type { StageSchema } from "./import/stage.js";
 import { type Counts, Tally } from "./import/tally.js";
+import { knowingTimes } from "./import/times.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
 
@@ -81,7 +82,9 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
   const side = options.to ?? (await defaultSide(config, options));
   return withEngine(side, config, options, async (engine) => {
     await assertPrimary(engine);
-    const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) => plan(side, reader, source));
+    const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
+      plan(side, reader, source, options),
+    );
     const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
       fill(side, target, planned.intakes, { ...options, schema: config.sqlite.file === null ? "main" : "temp" }),
     );
@@ -164,7 +167,12 @@ interface Plan {
 }
 
 /** Which file goes into which table. */
-async function plan(side: Side, reader: Transaction, { files }: ImportSource): Promise<Plan> {
+async function plan(
+  side: Side,
+  reader: Transaction,
+  { files }: ImportSource,
+  { epochs }: ImportOptions,
+): Promise<Plan> {
   const found = await (side === "sqlite" ? discoverSqlite(reader) : discoverPostgres(reader));
   const names = matchNames(
     files.map(({ table }) => table),
@@ -179,7 +187,7 @@ async function plan(side: Side, reader: Transaction, { files }: ImportSource): P
   const leftOut: LeftOut[] = [];
   for (const file of files) {
     const target = targets.get(file.table);
-    if (target !== undefined) intakes.push(new Intake(file, target));
+    if (target !== undefined) intakes.push(await knowingTimes(reader, new Intake(file, target), epochs));
     else leftOut.push({ table: file.table, reason: `${side} has no such table` });
   }
   return { intakes, leftOut };

@@ -360,3 +360,24 @@ test.runIf(sqldRuns)("into a libSQL server, twice", async () => {
   expect((await importData(options)).tables).toMatchObject([{ equal: 2, setAside: 1 }]);
   expect(await rows(engine, "SELECT name FROM sqlite_schema WHERE type = 'table'")).toEqual([{ name: "notes" }]);
 });
+
+test("times that a file counts from 1970 are found out from the whole column, or said", async () => {
+  const { env, engine } = await postgresWith(
+    "CREATE TABLE t (id int PRIMARY KEY, s timestamptz, ms timestamp, iso date)",
+  );
+  const source = await sqliteWith(`CREATE TABLE t (id INTEGER PRIMARY KEY, s INTEGER, ms INTEGER, iso TEXT);
+    INSERT INTO t VALUES (1, 1700000000, 1700000000123, '2024-02-29'), (2, NULL, 1600000000000, NULL)`);
+  const directory = join(freshDirectory(), "out");
+  await exportData({ env: source.env, directory });
+  await importData({ env, to: "postgres", directory });
+  expect(
+    await rows(engine, "SELECT extract(epoch FROM s)::bigint AS s, ms::text, iso::text FROM t WHERE id = 1"),
+  ).toEqual([{ s: 1_700_000_000n, ms: "2023-11-14 22:13:20.123", iso: "2024-02-29" }]);
+  const small = folder({ "t.json": '[{"id":3,"s":5}]' });
+  const rejects = join(small, "rejects");
+  expect((await importData({ env, to: "postgres", directory: small, rejects })).tables).toMatchObject([
+    { setAside: 1 },
+  ]);
+  const epochs = new Map([["t.s", "seconds"]] as const);
+  expect((await importData({ env, to: "postgres", directory: small, epochs })).tables).toMatchObject([{ inserted: 1 }]);
+});

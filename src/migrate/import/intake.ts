@@ -1,6 +1,7 @@
 import type { ConvertedRow, SourceRow } from "../../data/convert.js";
 import { converterOf } from "../../data/convert.js";
 import { type DiscoveredTable, pairTables } from "../../data/discover.js";
+import { type EpochChoices, type Times, withTimes } from "../../data/epoch.js";
 import type { Finding } from "../../data/finding.js";
 import { encodeKey } from "../../data/key.js";
 import { matchNames } from "../../data/match.js";
@@ -8,6 +9,14 @@ import { type Column, nameOn, type Table } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import type { FileRow, ImportFile } from "./import-file.js";
+
+/** How columns of times write them: as it was found, and as the operator says. */
+export interface KnownTimes {
+  readonly times: ReadonlyMap<string, Times>;
+  readonly choices: EpochChoices;
+}
+
+const nothingKnown: KnownTimes = { times: new Map(), choices: new Map() };
 
 /** A row on its way from a file to the target: as it was, and as the target takes it. */
 export interface IntakeRow extends ConvertedRow {
@@ -21,12 +30,14 @@ export class Intake {
   readonly target: DiscoveredTable;
   /** The columns that are carried, the target's kinds and types, and a key that the target keeps unique; none where it has no key. */
   readonly table: Table;
+  /** Whether the values are those of the other side, or of a tool that knows no sides. */
+  readonly isForeign: boolean;
   readonly #cells: Carried;
   readonly #keyAt: readonly number[];
   readonly #convert: (row: SourceRow) => ConvertedRow;
 
   /** @throws EXPORT_INVALID for columns that the target lacks, and for columns that it needs and the file lacks */
-  constructor(file: ImportFile, target: DiscoveredTable) {
+  constructor(file: ImportFile, target: DiscoveredTable, known: KnownTimes = nothingKnown) {
     this.file = file;
     this.target = target;
     const isForeign = file.side === null ? target.side === "postgres" : file.side !== target.side;
@@ -34,7 +45,9 @@ export class Intake {
     assertKnown(file, target, carried);
     assertComplete(file, target, carried);
     this.#cells = carried;
-    this.table = { ...target, columns: carried.map(({ column }) => column), key: keyOf(file, target, carried) };
+    const columns = carried.map(({ column }) => column);
+    this.table = withTimes({ ...target, columns, key: keyOf(file, target, carried) }, known.times, known.choices);
+    this.isForeign = isForeign;
     this.#keyAt = this.table.key.map((name) => this.table.columns.findIndex((column) => column.name === name));
     this.#convert = isForeign ? converterOf(this.table, target.side) : unchanged;
   }
