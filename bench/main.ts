@@ -8,10 +8,11 @@ import { reads } from "./measures/reads.js";
 import { shadowedSave } from "./measures/shadowed-save.js";
 import { sqliteSave } from "./measures/sqlite-save.js";
 import { tightLoop } from "./measures/tight-loop.js";
+import { verify } from "./measures/verify.js";
 import { circumstances, documentOf, table } from "./report.js";
 import { Scene } from "./scene.js";
 
-const measures: readonly Measure[] = [sqliteSave, shadowedSave, postgresSave, reads, catchUp, tightLoop, lag];
+const measures: readonly Measure[] = [sqliteSave, shadowedSave, postgresSave, reads, catchUp, tightLoop, lag, verify];
 
 const { values } = parseArgs({
   options: {

@@ -38,9 +38,14 @@ export class Scene {
     return this.quick ? Math.ceil(full / 5) : full;
   }
 
+  /** The path of a SQLite file that does not exist yet. */
+  newFile(): string {
+    return path.join(this.#directory, `${++this.#files}.db`);
+  }
+
   /** A file with the package's tables and no journal. */
   async sqliteFile(): Promise<string> {
-    const file = path.join(this.#directory, `${++this.#files}.db`);
+    const file = this.newFile();
     const database = createDatabase({ env: { SQLITE_DB_PATH: file } });
     await database.open();
     await database.close();
@@ -56,7 +61,7 @@ export class Scene {
 
   /** Both, made a pair by the command that the operator runs. */
   async pair(): Promise<Pair> {
-    const file = path.join(this.#directory, `${++this.#files}.db`);
+    const file = this.newFile();
     const url = await this.server.createDatabase();
     await migrate([], { DATABASE_URL: url, SQLITE_DB_PATH: file });
     return { file, url };
