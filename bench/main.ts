@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Measure } from "./harness.js";
 import { catchUp } from "./measures/catch-up.js";
+import { importing } from "./measures/import.js";
 import { lag } from "./measures/lag.js";
 import { postgresSave } from "./measures/postgres-save.js";
 import { reads } from "./measures/reads.js";
@@ -12,7 +13,17 @@ import { verify } from "./measures/verify.js";
 import { circumstances, documentOf, table } from "./report.js";
 import { Scene } from "./scene.js";
 
-const measures: readonly Measure[] = [sqliteSave, shadowedSave, postgresSave, reads, catchUp, tightLoop, lag, verify];
+const measures: readonly Measure[] = [
+  sqliteSave,
+  shadowedSave,
+  postgresSave,
+  reads,
+  catchUp,
+  tightLoop,
+  lag,
+  verify,
+  importing,
+];
 
 const { values } = parseArgs({
   options: {
