@@ -1,8 +1,10 @@
 import type { ExactValue } from "../engines/engine.js";
 import { plainDecimal } from "./decimal.js";
+import { parseIso, shifted } from "./instant.js";
 import { typeOfColumn } from "./postgres-type.js";
 import { sameJson } from "./same-json.js";
 import type { Column } from "./table.js";
+import { plainUuid } from "./uuid.js";
 
 /**
  * Whether two values of a column of PostgreSQL are equal in its terms: `mine` as it would be carried there, `other` as it was read there.
@@ -51,34 +53,12 @@ function sameOther(type: string, mine: string, other: string): boolean {
   return instant !== null && instant === instantOf(other);
 }
 
-function plainUuid(text: string): string {
-  return text.replace(/[{}\s-]/g, "").toLowerCase();
+/** Days and microseconds, of the time at Greenwich where the text names a zone; null for text that is no ISO time. */
+function instantOf(text: string): string | null {
+  const parsed = parseIso(text);
+  if (parsed === null) return null;
+  const { days, micros } = shifted(parsed, -(parsed.offset ?? 0) * microsInAMinute);
+  return `${days} ${micros}`;
 }
 
-const iso =
-  /^(\d{4,6})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s*(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?$/i;
-
-/** Microseconds since 1970, which is as fine as PostgreSQL's times are; null for text that is no ISO time. */
-function instantOf(text: string): bigint | null {
-  const parts = iso.exec(text.trim());
-  if (parts === null) return null;
-  const [
-    ,
-    year,
-    month,
-    day,
-    hour = "0",
-    minute = "0",
-    second = "0",
-    fraction = "",
-    ,
-    sign,
-    offsetHours = "0",
-    rest = "0",
-  ] = parts;
-  const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  date.setUTCHours(Number(hour), Number(minute), Number(second));
-  const offset = (sign === "-" ? -60_000 : 60_000) * (Number(offsetHours) * 60 + Number(rest));
-  return BigInt(date.getTime() - offset) * 1_000n + BigInt(Math.round(Number(`0.${fraction || "0"}`) * 1e6));
-}
+const microsInAMinute = 60_000_000;

@@ -2,6 +2,7 @@ import type { TablePair } from "../data/discover.js";
 import type { Side } from "../engines/engine.js";
 import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
+import { endIfAsked } from "./progress.js";
 import { type Outcome, recordRun } from "./runs.js";
 import { DifferenceFile } from "./verify/difference-file.js";
 import { type Orphans, orphansOf } from "./verify/orphans.js";
@@ -89,7 +90,7 @@ export async function compareScene(
   const beganAt = clock();
   const from = sourceOf(scene, options.from);
   const tables = await compareTables(databases, scene, from, options, sink);
-  const checks = await check(databases, scene);
+  const checks = await check(databases, scene, options);
   const report = {
     from,
     armed: livePair(scene) !== null,
@@ -132,11 +133,19 @@ async function compareTables(
 
 type Checks = Pick<VerifyReport, "sequences" | "orphans" | "schema" | "search">;
 
-async function check({ sqlite, postgres }: Databases, { pairing, graph }: Scene): Promise<Checks> {
+async function check(
+  { sqlite, postgres }: Databases,
+  { pairing, graph }: Scene,
+  { signal, onProgress }: VerifyOptions,
+): Promise<Checks> {
   const names = new Set(pairing.tables.map(({ name }) => name));
   const pairs = pairing.pairs.filter(({ table }: TablePair) => names.has(table.name));
   const orphans: Orphans[] = [];
-  for (const table of pairing.tables) orphans.push(...(await orphansOf(graph, table, { sqlite, postgres, timeoutMs })));
+  for (const table of pairing.tables) {
+    endIfAsked(signal);
+    onProgress?.({ step: "check", table: table.name, rows: 0, total: null });
+    orphans.push(...(await orphansOf(graph, table, { sqlite, postgres, timeoutMs })));
+  }
   const sequences = await postgres.transaction({ mode: "read", timeoutMs }, (reader) => behindSequences(reader, pairs));
   const search = await checkSearch(pairing.tables, sqlite, postgres);
   return { sequences, orphans, schema: pairs.flatMap(schemaDifferences), search };
