@@ -21,8 +21,9 @@ interface Clock {
 }
 
 const utc = "(now() AT TIME ZONE 'UTC')";
+const isoText = (fraction: string) => `to_char(${utc}, 'YYYY-MM-DD"T"HH24:MI:SS${fraction}"Z"')`;
 
-/** SQLite's clocks are in UTC and count whole seconds. */
+/** SQLite's clocks are in UTC, and most count whole seconds. */
 const clocks: readonly Clock[] = [
   {
     pattern: /^(current_timestamp|datetime\s*\(\s*('now'\s*)?\))$/i,
@@ -33,6 +34,14 @@ const clocks: readonly Clock[] = [
         text: `to_char(${utc}, 'YYYY-MM-DD HH24:MI:SS')`,
         varchar: `to_char(${utc}, 'YYYY-MM-DD HH24:MI:SS')`,
       })[type],
+  },
+  {
+    pattern: /^strftime\s*\(\s*'%Y-%m-%dT%H:%M:%fZ'\s*,\s*'now'\s*\)$/,
+    of: (type) => ({ timestamptz: "now()", text: isoText(".MS") })[type],
+  },
+  {
+    pattern: /^strftime\s*\(\s*'%Y-%m-%dT%H:%M:%SZ'\s*,\s*'now'\s*\)$/,
+    of: (type) => ({ timestamptz: "date_trunc('second', now())", text: isoText("") })[type],
   },
   {
     pattern: /^(current_date|date\s*\(\s*('now'\s*)?\))$/i,

@@ -3,6 +3,7 @@ import type { DiscoveredColumn, DiscoveredTable } from "./catalogue.js";
 import { type ChosenType, chooseType } from "./choose-type.js";
 import { type ColumnSurvey, surveyColumns } from "./column-survey.js";
 import { createTable, type Definition, type DefinitionNote, foreignKeyClause, listed } from "./definition.js";
+import { joinTypes } from "./joined-types.js";
 import { postgresDefault } from "./postgres-default.js";
 import { postgresForeignKeys } from "./postgres-foreign-keys.js";
 import { postgresIndexes } from "./postgres-indexes.js";
@@ -27,6 +28,8 @@ export async function definePostgres(sqlite: Transaction, tables: readonly Disco
 /** A column with the type that it is going to have. */
 export interface TypedColumn extends ChosenType {
   readonly column: DiscoveredColumn;
+  /** How many rows have none. */
+  readonly nulls: number;
 }
 
 /** A table with its columns' types. */
@@ -42,7 +45,7 @@ export interface TypedTable {
 export function postgresDefinition(surveyed: readonly SurveyedTable[]): Definition {
   const obstacles = surveyed.flatMap(({ table }) => nameObstacle(table));
   const left = new Set(obstacles.map(({ table }) => table));
-  const tables = surveyed.filter(({ table }) => !left.has(table.name)).map(typedTable);
+  const tables = joinTypes(surveyed.filter(({ table }) => !left.has(table.name)).map(typedTable));
   const foreignKeys = postgresForeignKeys(tables);
   const indexes = tables.map(postgresIndexes);
   return {
@@ -65,19 +68,24 @@ function typedTable({ table, columns: surveys }: SurveyedTable): TypedTable {
   const columns = table.columns.map((column) => {
     const survey = surveys.get(column.name);
     if (survey === undefined) throw new Error(`no survey of ${table.name}.${column.name}`);
-    return { column, ...chooseType(column, survey, keys.has(column.name)) };
+    return { column, nulls: survey.nulls, ...chooseType(column, survey, keys.has(column.name)) };
   });
   return { table, columns };
 }
 
 function tableText({ table, columns }: TypedTable): string {
   const spelled = spelledByBytes(table);
-  const { primaryKey } = table;
+  const primaryKey = hasWholeKey({ table, columns }) ? table.primaryKey : [];
   return createTable(table.name, [
     ...columns.map((column) => columnText(column, spelled.has(column.column.name), primaryKey)),
     ...(primaryKey.length === 0 ? [] : [`PRIMARY KEY ${listed(primaryKey)}`]),
-    ...uniqueConstraints(table).map((names) => `UNIQUE ${listed(names)}`),
+    ...uniqueConstraints({ ...table, primaryKey }).map((names) => `UNIQUE ${listed(names)}`),
   ]);
+}
+
+/** SQLite takes NULL in a primary key that is not the rowid; PostgreSQL does so in a unique one only. */
+function hasWholeKey({ table, columns }: TypedTable): boolean {
+  return columns.every(({ column, nulls }) => nulls === 0 || !table.primaryKey.includes(column.name));
 }
 
 function columnText({ column, type }: TypedColumn, isSpelled: boolean, primaryKey: readonly string[]): string {
@@ -123,5 +131,8 @@ function columnNotes({ table, columns }: TypedTable): DefinitionNote[] {
     ...(table.primaryKey.length === 0
       ? [note(null, "has no primary key: it can only be copied, into an empty table")]
       : []),
+    ...(hasWholeKey({ table, columns })
+      ? []
+      : [note(null, "its primary key has NULLs: made UNIQUE, so that it can only be copied, into an empty table")]),
   ];
 }

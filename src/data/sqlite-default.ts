@@ -16,12 +16,16 @@ export function sqliteDefault(postgres: string): string | undefined {
 }
 
 const utc = String.raw`\(now\(\) AT TIME ZONE 'UTC'::text\)`;
+const isoText = (fraction: string) =>
+  new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD"T"HH24:MI:SS${fraction}"Z"'::text\\)$`);
 
 /** What `postgresDefault` writes for SQLite's clocks, as PostgreSQL prints it, and the usual forms of the same. */
 const clocks: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`^date_trunc\\('second'::text, ${utc}\\)$`), "CURRENT_TIMESTAMP"],
   [/^date_trunc\('second'::text, now\(\)\)$/, "(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"],
   [/^(now\(\)|CURRENT_TIMESTAMP)$/i, "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"],
+  [isoText("\\.MS"), "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"],
+  [isoText(""), "(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"],
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD HH24:MI:SS'::text\\)$`), "CURRENT_TIMESTAMP"],
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD'::text\\)$`), "CURRENT_DATE"],
   [new RegExp(`^(${utc}|\\(?CURRENT_DATE\\)?)$`), "CURRENT_DATE"],

@@ -244,3 +244,59 @@ test("defaults do in PostgreSQL what they do in SQLite", async () => {
     }),
   );
 });
+
+const registry = `
+  CREATE TABLE units (authority TEXT, code INTEGER_OR_TEXT, base INTEGER_OR_TEXT, PRIMARY KEY (authority, code)) WITHOUT ROWID;
+  INSERT INTO units VALUES ('EPSG', 9001, NULL), ('PROJ', 'metre', NULL);
+  CREATE TABLE axes (id INTEGER PRIMARY KEY, authority TEXT, code INTEGER_OR_TEXT, FOREIGN KEY (authority, code) REFERENCES units (authority, code));
+  INSERT INTO axes VALUES (1, 'EPSG', 9001);
+  CREATE TABLE spans (authority TEXT, code INTEGER, PRIMARY KEY (authority, code), FOREIGN KEY (authority, code) REFERENCES units (authority, code));
+  INSERT INTO spans VALUES (NULL, NULL), (NULL, 9001), (NULL, NULL);
+  CREATE TABLE visits (id INTEGER PRIMARY KEY, exact DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    whole TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')), spelled TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
+  INSERT INTO visits (id, exact) VALUES (1, '2024-01-01T10:00:00.120Z');`;
+
+test("columns that a foreign key joins have types that compare, and a primary key with NULLs does not keep its rows out", async () => {
+  const sqlite = await sqliteWith(registry);
+  const postgres = await postgresWith("");
+  const definition = await define(sqlite);
+  await run(postgres, [...definition.tables]);
+  expect(await carry(sqlite, postgres, "postgres")).toEqual([]);
+  await run(postgres, definition.later);
+  const tables = await tablesOf(postgres);
+  const named = (name: string) => tables.find((table) => table.name === name);
+  expect(named("axes")?.columns.map(({ type }) => type)).toEqual(["bigint", "text", "text"]);
+  expect(named("axes")?.foreignKeys).toMatchObject([{ columns: ["authority", "code"], parent: "units" }]);
+  expect(named("spans")).toMatchObject({ primaryKey: [], uniques: [["authority", "code"]], key: [] });
+  expect(named("spans")?.foreignKeys).toMatchObject([{ parent: "units" }]);
+  const notes = definition.notes.map(({ table, column, text }) => `${table}.${column ?? "*"}: ${text}`);
+  expect(notes).toEqual(
+    expect.arrayContaining([
+      "axes.code: made text, like the columns that a foreign key joins it to",
+      "spans.*: its primary key has NULLs: made UNIQUE, so that it can only be copied, into an empty table",
+    ]),
+  );
+});
+
+test("clocks in SQLite's ISO forms go to PostgreSQL, and come back", async () => {
+  const sqlite = await sqliteWith(registry);
+  const postgres = await postgresWith("");
+  await run(postgres, (await define(sqlite)).tables);
+  const again = await sqliteWith("");
+  await run(again, sqliteDefinition(await tablesOf(postgres)).tables);
+  const fill = "INSERT INTO visits (id) VALUES (2)";
+  const shape = (row: object) => Object.values(row).map((value) => String(value).replaceAll(/\d/g, "9"));
+  const texts = "SELECT exact, whole, spelled FROM visits WHERE id = 2";
+  for (const side of [sqlite, again]) {
+    await script(side, fill);
+    const [row = {}] = await side.read({ sql: texts, text: texts, values: [] });
+    expect(shape(row)).toEqual(["9999-99-99T99:99:99.999Z", "9999-99-99T99:99:99Z", "9999-99-99T99:99:99.999Z"]);
+  }
+  await script(postgres, fill);
+  const [row = {}] = await postgres.read({
+    sql: "",
+    text: `SELECT whole, spelled FROM visits WHERE id = 2`,
+    values: [],
+  });
+  expect(shape(row)).toEqual(["9999-99-99T99:99:99Z", "9999-99-99T99:99:99.999Z"]);
+});
