@@ -1,6 +1,9 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // The samples of the documents import the package by its name.
+  resolve: { alias: [{ find: /^dualdb\/http$/, replacement: fileURLToPath(new URL("src/http.ts", import.meta.url)) }] },
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global.ts"],

@@ -34,6 +34,12 @@ export const codes = {
   MIGRATION_LOCKED: { exit: 1, http: 503, retry: true },
   FILE_UNUSABLE: { exit: 1, http: 500, retry: false },
   EXPORT_INVALID: { exit: 1, http: 400, retry: false },
+  TOKEN_MISSING: { exit: 2, http: 503, retry: false },
+  UNAUTHORIZED: { exit: 1, http: 401, retry: false },
+  METHOD_NOT_ALLOWED: { exit: 2, http: 405, retry: false },
+  BODY_TOO_LARGE: { exit: 2, http: 413, retry: false },
+  BODY_UNSUPPORTED: { exit: 2, http: 415, retry: false },
+  RUN_UNDER_WAY: { exit: 1, http: 409, retry: true },
   INTERRUPTED: { exit: 130, http: 503, retry: true },
 } as const satisfies Record<string, CodeMeaning>;
 

@@ -99,7 +99,14 @@ describe("the documents", () => {
       String(args).trim(),
     );
     expect(commands).toEqual(expect.arrayContaining(["migrate", "migrate --list", "migrate create add_notes"]));
-    for (const command of new Set(commands)) await dualdb(command.split(" "), env);
+    // No bot has told a gate of its work, and finalize asks somebody who sits there.
+    const done = () => 0;
+    const failed = ({ code }: { readonly code: unknown }) => code;
+    for (const command of new Set(["migrate", ...commands])) {
+      if (command === "finalize") continue;
+      const status = await dualdb(command.split(" "), env).then(done, failed);
+      expect({ command, status }).toEqual({ command, status: command.includes("--gate") ? 1 : 0 });
+    }
     const names = readdirSync(join(folder, "migrations/postgres"));
     expect(names).toEqual([expect.stringMatching(/^\d{14}_add_notes\.sql$/)]);
     expect(readdirSync(join(folder, "migrations/libsql"))).toEqual(names);
@@ -107,9 +114,8 @@ describe("the documents", () => {
 
   test("every code and variable that they name is there", async () => {
     const { codes } = await import("../src/errors.js");
-    const sources = ["src/config.ts", "src/config/flags.ts", "src/config/postgres.ts", "src/config/sqlite.ts"]
-      .map(readText)
-      .join();
+    const readers = ["config.ts", "config/flags.ts", "config/postgres.ts", "config/sqlite.ts", "http.ts"];
+    const sources = readers.map((name) => readText(`src/${name}`)).join();
     const known = (name: string) => name in codes || new RegExp(`\\b${name}\\b`).test(sources);
     const documents = `${readText("MIGRATION.md")}${readText("README.md")}`.replace(/`TEST_\w+`/g, "");
     const named = [...documents.matchAll(/`([A-Z]+_[A-Z_]+)/g)].map(([, name]) => String(name));

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { createClient } from "@libsql/client";
 import { describe, expect, test } from "vitest";
 import { type GateName, gate, gates } from "../../src/migrate/gates.js";
@@ -279,6 +280,14 @@ describe("a gate", () => {
     expect((await openness("read", pair)).open).toBe(false);
     expect(await openness("read", pair, { tables })).toEqual({ open: true, unmet: [] });
     await expect(openness("read", pair, { tables: ["none"] })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
+  test("stands in MIGRATION.md as it is", () => {
+    const guide = readFileSync(new URL("../../MIGRATION.md", import.meta.url), "utf8");
+    const rows = [...guide.matchAll(/^\| ([a-z-]+) \| .* \| ([x–]) \| ([x–]) \| ([x–]) \| ([x–]) \|$/gm)];
+    const order = ["shadow", "read", "postgres", "finalize"] as const;
+    const told = order.map((_name, column) => rows.filter((row) => row[column + 2] === "x").map(([, check]) => check));
+    expect(told).toEqual(order.map((name) => gates[name].checks));
   });
 
   test("has a test for each of its checks", () => {

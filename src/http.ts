@@ -1,0 +1,127 @@
+import { v7 } from "uuid";
+import { codes, DualDbError, errorFields } from "./errors.js";
+import { orderOf } from "./http/body.js";
+import { publicError, publicJson } from "./http/public.js";
+import { MigrationRun } from "./http/run.js";
+import { authorize } from "./http/token.js";
+import type { ToolOptions } from "./migrate/options.js";
+import { migrationStatus } from "./migrate/status.js";
+
+export type { PublicError } from "./http/public.js";
+export type { RunReport } from "./http/run.js";
+
+/** What a handler takes beside the options of every tool. */
+export interface MigrationHandlerOptions extends Omit<ToolOptions, "onProgress"> {
+  /** The secret that every request has to bring; MIGRATION_TOKEN by default, read with each request. */
+  readonly token?: string;
+}
+
+export type MigrationHandler = (request: Request) => Promise<Response>;
+
+/**
+ * A migration over HTTP, for any framework that speaks `Request` and `Response`.
+ * `GET`: 200 with `{ ok: true, status, run }`, where the databases are on the way and how far the last run has come (null: none yet).
+ * `POST`: 202 with `{ ok: true, run }`, the id of a run that copies and then verifies, or with `{ "dryRun": true }` looks as `dualdb doctor`
+ * does. One at a time; one that was killed is taken up by the next.
+ * Else `{ ok: false, error: { code, … } }` with the code's HTTP status: 401 without the token and 503 where none is configured, 405, 409
+ * while a run is under way, 413, 415, 400, 503 where a database cannot be reached.
+ */
+export function createMigrationHandler(options: MigrationHandlerOptions = {}): MigrationHandler {
+  const service = new MigrationService(options);
+  return (request) => service.respond(request);
+}
+
+/** A status asks both databases for much, so that those who ask at once, or again and again, share one. */
+const statusKeptMs = 2_000;
+
+class MigrationService {
+  readonly #options: MigrationHandlerOptions;
+  #run: MigrationRun | null = null;
+  #status: { readonly at: number; readonly found: ReturnType<typeof migrationStatus> } | null = null;
+
+  constructor(options: MigrationHandlerOptions) {
+    this.#options = options;
+  }
+
+  async respond(request: Request): Promise<Response> {
+    try {
+      authorize(request, this.#options.token ?? this.#env.MIGRATION_TOKEN);
+      return await this.#answer(request);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    if (request.method === "GET")
+      return json(200, publicJson({ ok: true, status: await this.#look(), run: this.#run?.report ?? null }));
+    if (request.method === "POST")
+      return json(202, publicJson({ ok: true, run: this.#start((await orderOf(request)).dryRun) }));
+    throw new DualDbError("METHOD_NOT_ALLOWED", "Use GET or POST.");
+  }
+
+  #look(): ReturnType<typeof migrationStatus> {
+    const now = performance.now();
+    if (this.#status === null || now - this.#status.at > statusKeptMs) {
+      const found = migrationStatus(this.#tools);
+      this.#status = { at: Number.POSITIVE_INFINITY, found };
+      const settle = () => {
+        this.#status = { at: performance.now(), found };
+      };
+      found.then(settle, () => {
+        this.#status = null;
+      });
+    }
+    return this.#status.found;
+  }
+
+  #start(dryRun: boolean): string {
+    if (this.#run?.report.state === "running")
+      throw new DualDbError("RUN_UNDER_WAY", "A run is under way.", { details: { run: this.#run.report.id } });
+    const id = v7();
+    this.#run = new MigrationRun(id, dryRun, this.#tools);
+    void this.#run.run();
+    this.#status = null;
+    return id;
+  }
+
+  #refuse(error: unknown): Response {
+    const { code, ...where } = publicError(error);
+    const own = code !== "UNEXPECTED" && requestCodes.has(code) && error instanceof DualDbError ? error : null;
+    const said = own === null ? {} : { message: own.message, ...own.details };
+    if (own === null)
+      this.#options.logger?.error({ event: "migration-request-failed", ...errorFields(error) }, "a request has failed");
+    const status = code === "UNEXPECTED" ? 500 : codes[code].http;
+    return json(status, JSON.stringify({ ok: false, error: { code, ...where, ...said } }), headersOf(status));
+  }
+
+  get #env(): NodeJS.ProcessEnv {
+    return this.#options.env ?? process.env;
+  }
+
+  get #tools(): ToolOptions {
+    const { token: _token, ...tools } = this.#options;
+    return tools;
+  }
+}
+
+/** Errors of the request itself, whose messages are ours. */
+const requestCodes: ReadonlySet<string> = new Set([
+  "TOKEN_MISSING",
+  "UNAUTHORIZED",
+  "METHOD_NOT_ALLOWED",
+  "BODY_TOO_LARGE",
+  "BODY_UNSUPPORTED",
+  "VALIDATION_FAILED",
+  "RUN_UNDER_WAY",
+]);
+
+function headersOf(status: number): Record<string, string> {
+  if (status === 401) return { "www-authenticate": "Bearer" };
+  return status === 405 ? { allow: "GET, POST" } : {};
+}
+
+function json(status: number, text: string, headers: Record<string, string> = {}): Response {
+  const always = { "content-type": "application/json", "cache-control": "no-store" };
+  return new Response(text, { status, headers: { ...always, ...headers } });
+}
