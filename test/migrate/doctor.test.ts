@@ -106,7 +106,7 @@ test("too much text in a column that is NOT NULL is found in the bot's own table
 test("differences between the schemas are problems with a next step", async () => {
   const options = await databases(
     `CREATE TABLE "Order Items" (id INTEGER PRIMARY KEY, "Unit Price" REAL, note TEXT, total AS ("Unit Price" * 2), UNIQUE (note));
-     CREATE INDEX prices ON "Order Items" ("Unit Price");
+     CREATE INDEX prices ON "Order Items" ("Unit Price"); CREATE UNIQUE INDEX notes ON "Order Items" (note);
      CREATE TABLE lonely (id INTEGER PRIMARY KEY);
      CREATE TABLE keyless (a TEXT);`,
     `CREATE TABLE order_items (id bigint PRIMARY KEY, unit_price numeric(9, 2), extra text, other bigint UNIQUE);
@@ -115,6 +115,11 @@ test("differences between the schemas are problems with a next step", async () =
   );
   const report = await doctor(options);
   expect(report.healthy).toBe(false);
+  expect(new Set(errorsOf(report).map(String)).size).toBe(errorsOf(report).length);
+  expect(errorsOf(report).map(([, , , problem]) => problem)).not.toContainEqual(
+    expect.stringContaining("SQLite's notes"),
+  );
+  expect(report.problems.find(({ table }) => table === "keyless")?.severity).toBe("warning");
   expect(errorsOf(report)).toEqual(
     expect.arrayContaining([
       ["postgres", "lonely", null, "PostgreSQL has no such table"],

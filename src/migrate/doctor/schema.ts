@@ -37,7 +37,7 @@ function unmirrored({ pairs }: Pairing, table: string, reason: string): Problem 
   const next = isThere
     ? "Give it a primary key on both sides; until then it can only be copied, into an empty table."
     : 'Create it in PostgreSQL by hand or with "dualdb copy --create-tables"; until then its rows stay behind.';
-  return problem("error", isThere ? "sqlite" : "postgres", table, null, reason, next);
+  return problem(isThere ? "warning" : "error", isThere ? "sqlite" : "postgres", table, null, reason, next);
 }
 
 /** Columns that hold less than SQLite's may: the scan tells whether a row needs more. */
@@ -69,8 +69,8 @@ function limitOf(column: Column): string | null {
 function lackedConstraints({ table, sqlite, postgres }: TablePair): Problem[] {
   const toSqlite = new Map(table.columns.map((column) => [nameOn("postgres", column), column.name]));
   const translated = (names: readonly string[]) => names.map((name) => toSqlite.get(name) ?? name);
-  const mine = [...sqlite.keys, ...sqlite.uniques].map(spelled);
-  const others = [...postgres.keys, ...postgres.uniques].map((names) => spelled(translated(names)));
+  const mine = alike([...sqlite.keys, ...sqlite.uniques]);
+  const others = alike([...postgres.keys, ...postgres.uniques].map(translated));
   const unique = (side: Side, names: string) =>
     problem(
       "warning",
@@ -87,6 +87,11 @@ function lackedConstraints({ table, sqlite, postgres }: TablePair): Problem[] {
   ];
 }
 
+/** The same columns under several constraints or indexes are one key. */
+function alike(sets: readonly (readonly string[])[]): string[] {
+  return [...new Set(sets.map(spelled))];
+}
+
 function spelled(names: readonly string[]): string {
   return [...new Set(names)].sort().join(", ");
 }
@@ -95,8 +100,8 @@ function lackedForeignKeys(
   { table, sqlite, postgres }: Pick<TablePair, "table" | "sqlite" | "postgres">,
   translated: (names: readonly string[]) => string[],
 ): Problem[] {
-  const mine = sqlite.foreignKeys.map(({ columns }) => spelled(columns));
-  const others = postgres.foreignKeys.map(({ columns }) => spelled(translated(columns)));
+  const mine = alike(sqlite.foreignKeys.map(({ columns }) => columns));
+  const others = alike(postgres.foreignKeys.map(({ columns }) => translated(columns)));
   const foreign = (side: Side, names: string) =>
     problem(
       "warning",
@@ -112,12 +117,12 @@ function lackedForeignKeys(
   ];
 }
 
-/** Indexes that queries on SQLite may count on. One over the same first columns will do. */
+/** Indexes that queries on SQLite may count on, beside those of unique keys. One over the same first columns will do. */
 function lackedIndexes({ table, sqlite, postgres }: TablePair): Problem[] {
   const names = new Map(table.columns.map((column) => [column.name, nameOn("postgres", column)]));
   const there = postgres.indexes.map(plainColumns);
   return sqlite.indexes
-    .filter(({ constraint, partial }) => !constraint && !partial)
+    .filter(({ constraint, unique, partial }) => !constraint && !unique && !partial)
     .flatMap((index) => {
       const wanted = plainColumns(index).map((name) => names.get(name) ?? name);
       if (wanted.length === 0 || there.some((columns) => startsWith(columns, wanted))) return [];
