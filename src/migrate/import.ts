@@ -13,7 +13,7 @@ import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
 import { type ImportSource, openSource } from "./import/source.js";
-import type { StageSchema } from "./import/stage.js";
+import { type StageSchema, statement } from "./import/stage.js";
 import { type Counts, Tally } from "./import/tally.js";
 import { knowingTimes } from "./import/times.js";
 import type { ToolOptions } from "./options.js";
@@ -81,12 +81,15 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
   assertThere(source, tables);
   const side = options.to ?? (await defaultSide(config, options));
   return withEngine(side, config, options, async (engine) => {
+    const schema = side === "postgres" || config.sqlite.file === null ? "main" : "temp";
     await assertPrimary(engine);
     const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
       plan(side, reader, source, options),
     );
+    // Else SQLite keeps what is staged in memory, however much it is.
+    if (schema === "temp") await engine.write([statement("PRAGMA temp_store = FILE")]);
     const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
-      fill(side, target, planned.intakes, { ...options, schema: config.sqlite.file === null ? "main" : "temp" }),
+      fill(side, target, planned.intakes, { ...options, schema }),
     );
     const leftOut = [...planned.leftOut, ...done.leftOut];
     const milliseconds = Math.round(performance.now() - began);
