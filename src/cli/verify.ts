@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Side } from "../engines/engine.js";
+import type { KeylessReport } from "../migrate/verify/keyless.js";
 import type { SchemaDifference } from "../migrate/verify/schema.js";
 import type { Difference } from "../migrate/verify/table.js";
 import { type TableReport, type VerifyReport, verify } from "../migrate/verify.js";
@@ -7,10 +8,11 @@ import { type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
-The JSON document: { ok, equal, from: the side whose rows count, armed, beganAt, endedAt, tables, notCompared, sequences,
+The JSON document: { ok, equal, from: the side whose rows count, armed, beganAt, endedAt, tables, keyless, notCompared, sequences,
 orphans, schema, search }. tables: [{ table, sqlite, postgres: rows; equal, missing, extra, different, refused, owed;
 differences: the first 1,000 of [{ table, key, kind: missing | extra | different | refused | owed, columns?, column?,
-reason? }] }]; notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }];
+reason? }] }]; keyless: [{ table, reason, sqlite, postgres,
+refused, same }]; notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }];
 orphans: [{ side, table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says
 nothing about rows; search: { words, missed: [{ side, key }] } or null.
 Exit status: 0 equal; 3 something differs, is refused or still owed; 1 could not tell.`;
@@ -121,10 +123,11 @@ export function printable(key: string): string {
 }
 
 function printOthers(
-  { notCompared, sequences, orphans, schema, search }: VerifyReport,
+  { keyless, notCompared, sequences, orphans, schema, search }: VerifyReport,
   terminal: Terminal,
   quiet: boolean,
 ): void {
+  for (const report of keyless) if (!quiet || !report.same) printKeyless(report, terminal);
   const say = (text: string) => write(terminal.stdout, terminal, "yellow", text);
   for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
   for (const { side, table, columns, parent, rows } of orphans)
@@ -140,6 +143,13 @@ function printOthers(
   if (!quiet) for (const difference of schema) write(terminal.stdout, terminal, "dim", schemaLine(difference));
   if (!quiet && search !== null && search.missed.length === 0 && search.words > 0)
     write(terminal.stdout, terminal, "green", `search: ${search.words} words found on both sides`);
+}
+
+function printKeyless({ table, reason, sqlite, postgres, refused, same }: KeylessReport, terminal: Terminal): void {
+  const count = (rows: number) => rows.toLocaleString("en");
+  const verdict = same ? "the same rows" : `not the same rows${refused === 0 ? "" : `, ${count(refused)} refused`}`;
+  const line = `${table}  sqlite ${count(sqlite)}  postgres ${count(postgres)}  ${verdict}; none can be named: ${reason}`;
+  write(terminal.stdout, terminal, same ? "green" : "red", line);
 }
 
 function schemaLine({ table, side, kind, columns }: SchemaDifference): string {

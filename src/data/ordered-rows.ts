@@ -38,14 +38,19 @@ export const postgresSpelling =
   "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'";
 
 /** The same of PostgreSQL's table, as lines of COPY without their line feeds: most of them need not be taken apart. */
-export async function* orderedPostgresLines(
+export function orderedPostgresLines(
   transaction: Transaction,
   table: Table,
   order: KeyOrder,
 ): AsyncGenerator<string[]> {
+  return postgresLines(transaction, table, `ORDER BY ${order.postgres}`);
+}
+
+/** Every row in any order; `rest` is what follows the table's name, where it is called `t`. */
+export async function* postgresLines(transaction: Transaction, table: Table, rest = ""): AsyncGenerator<string[]> {
   if (!isPostgres(transaction)) throw new Error("only PostgreSQL has COPY");
   const columns = table.columns.map((column) => readablePostgres(column, "t")).join(", ");
-  const rows = `SELECT ${columns} FROM ${quotedOn("postgres", table)} AS t ORDER BY ${order.postgres}`;
+  const rows = `SELECT ${columns} FROM ${quotedOn("postgres", table)} AS t ${rest}`;
   await transaction.script(postgresSpelling);
   let begun: Uint8Array[] = [];
   for await (const chunk of transaction.copyOut(`COPY (${rows}) TO STDOUT`)) {

@@ -12,6 +12,19 @@ export function sameJson(left: string, right: string): boolean {
   return mine !== undefined && other !== undefined && isSame(mine, other);
 }
 
+/** A text that two documents share where they are the same, and no others. Text that is no JSON comes back as it is. */
+export function canonicalJson(text: string): string {
+  const value = parse(text, true);
+  return value === undefined ? text : JSON.stringify(value, sorted);
+}
+
+/** Entries in place of an object, since one lists keys that look like numbers in an order of its own. */
+function sorted(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return entries.length === 0 ? "{}" : ["{", ...entries];
+}
+
 /** 15 digits and a point survive the way into a float and back; an exponent may go beyond its range. */
 const manyDigits = /[\d.]{16}|\d[eE]/;
 

@@ -54,7 +54,7 @@ function sameOther(type: string, mine: string, other: string): boolean {
 }
 
 /** Days and microseconds, of the time at Greenwich where the text names a zone; null for text that is no ISO time. */
-function instantOf(text: string): string | null {
+export function instantOf(text: string): string | null {
   const parsed = parseIso(text);
   if (parsed === null) return null;
   const { days, micros } = shifted(parsed, -(parsed.offset ?? 0) * microsInAMinute);

@@ -15,6 +15,7 @@ export type { Check, CheckName } from "./status/check.js";
 export type { RollBack } from "./status/roll-back.js";
 export type { Counter, StepRecord } from "./status/steps.js";
 export { type MigrationStatus, migrationStatus, type NextStep, type TableRows } from "./status.js";
+export type { KeylessReport } from "./verify/keyless.js";
 export type { Orphans } from "./verify/orphans.js";
 export type { SchemaDifference } from "./verify/schema.js";
 export type { SearchCheck } from "./verify/search.js";

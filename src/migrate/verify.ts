@@ -5,6 +5,7 @@ import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
 import { type Outcome, recordRun } from "./runs.js";
 import { DifferenceFile } from "./verify/difference-file.js";
+import { compareKeyless, type KeylessReport } from "./verify/keyless.js";
 import { type Orphans, orphansOf } from "./verify/orphans.js";
 import { type SchemaDifference, schemaDifferences } from "./verify/schema.js";
 import { checkSearch, type SearchCheck } from "./verify/search.js";
@@ -42,6 +43,8 @@ export interface VerifyReport {
   readonly beganAt: number;
   readonly endedAt: number;
   readonly tables: readonly TableReport[];
+  /** Tables whose rows cannot be told apart. */
+  readonly keyless: readonly KeylessReport[];
   /** Tables of SQLite that could not be compared, with the reason. */
   readonly notCompared: readonly { readonly table: string; readonly reason: string }[];
   readonly sequences: readonly BehindSequence[];
@@ -90,6 +93,7 @@ export async function compareScene(
   const beganAt = clock();
   const from = sourceOf(scene, options.from);
   const tables = await compareTables(databases, scene, from, options, sink);
+  const keyless = await compareBags(databases, scene, options);
   const checks = await check(databases, scene, options);
   const report = {
     from,
@@ -97,7 +101,8 @@ export async function compareScene(
     beganAt,
     endedAt: clock(),
     tables,
-    notCompared: scene.pairing.unmirrored,
+    keyless,
+    notCompared: scene.pairing.unmirrored.filter(({ table }) => !keyless.some((report) => report.table === table)),
     ...checks,
   };
   const equal = isEqual(report);
@@ -131,6 +136,20 @@ async function compareTables(
   return reports;
 }
 
+async function compareBags(
+  databases: Databases,
+  { pairing }: Scene,
+  { signal, onProgress }: VerifyOptions,
+): Promise<KeylessReport[]> {
+  const reasons = new Map(pairing.unmirrored.map(({ table, reason }) => [table, reason]));
+  const reports: KeylessReport[] = [];
+  for (const table of pairing.keyless) {
+    const reason = reasons.get(table.name) ?? "";
+    reports.push(await compareKeyless(table, reason, { ...databases, timeoutMs, signal, onProgress }));
+  }
+  return reports;
+}
+
 type Checks = Pick<VerifyReport, "sequences" | "orphans" | "schema" | "search">;
 
 async function check(
@@ -152,12 +171,12 @@ async function check(
 }
 
 function isEqual(report: Omit<VerifyReport, "equal">): boolean {
-  const { tables, notCompared, sequences, orphans, schema, search, armed, from } = report;
+  const { tables, keyless, notCompared, sequences, orphans, schema, search, armed, from } = report;
   const lost = schema.some(({ kind, side }) => kind === "column" && side !== from);
   // While SQLite is primary nobody asks PostgreSQL for a number.
   const counters = armed && from === "sqlite" ? 0 : sequences.length;
   const amiss = notCompared.length + counters + orphans.length + (search?.missed.length ?? 0);
-  return !lost && amiss === 0 && tables.every(isTableEqual);
+  return !lost && amiss === 0 && tables.every(isTableEqual) && keyless.every(({ same }) => same);
 }
 
 function isTableEqual({ missing, extra, different, refused, owed }: TableCounts): boolean {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { canonicalValue } from "../../src/data/canonical-value.js";
 import { plainDecimal } from "../../src/data/decimal.js";
-import { sameJson } from "../../src/data/same-json.js";
+import { canonicalJson, sameJson } from "../../src/data/same-json.js";
 import { sameValue } from "../../src/data/same-value.js";
 import type { Column, Kind } from "../../src/data/table.js";
 import type { ExactValue } from "../../src/engines/engine.js";
@@ -44,6 +45,7 @@ test.each<[string, string, boolean]>([
 ])("JSON %s and %s", (left, right, same) => {
   expect(sameJson(left, right)).toBe(same);
   expect(sameJson(right, left)).toBe(same);
+  expect(canonicalJson(left) === canonicalJson(right)).toBe(same);
 });
 
 test("any JSON document is what PostgreSQL makes of it, and not with one digit changed", async () => {
@@ -141,4 +143,5 @@ test.each<[string, Column, ExactValue, ExactValue, boolean]>([
 ])("%s", (_, of, left, right, same) => {
   expect(sameValue(of, left, right)).toBe(same);
   expect(sameValue(of, right, left)).toBe(same);
+  expect(canonicalValue(of, left) === canonicalValue(of, right)).toBe(same);
 });

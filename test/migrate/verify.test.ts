@@ -168,10 +168,30 @@ describe("databases that are no pair", () => {
       "CREATE TABLE keyless (a INT); CREATE TABLE wide (id INT PRIMARY KEY, a INT); INSERT INTO wide VALUES (1, 2)",
     );
     const report = await verify({ ...both, env: {} });
-    expect(report.notCompared.map(({ table }) => table)).toEqual(["keyless", "lonely"]);
+    expect(report.notCompared.map(({ table }) => table)).toEqual(["lonely"]);
+    expect(report.keyless).toMatchObject([{ table: "keyless", sqlite: 0, postgres: 0, same: true }]);
     expect(report.schema).toContainEqual({ table: "wide", side: "postgres", kind: "column", columns: ["b"] });
     expect(report).toMatchObject({ equal: false, tables: [{ table: "wide", equal: 1, ...untouched }] });
     expect(await verify({ ...both, env: {}, tables: ["wide"] })).toMatchObject({ equal: false, notCompared: [] });
+  });
+
+  test("rows without a key are compared as often as they are there, whatever their order", async () => {
+    const both = await strangers(
+      `CREATE TABLE log (at TEXT, what TEXT, n REAL, body BLOB); INSERT INTO log VALUES ('2024-01-01T00:00:00Z', '{"b":1e2,"a":[]}', -0.0, x'00ff'),
+       (NULL, NULL, 1.5, NULL), (NULL, NULL, 1.5, NULL), ('2024-01-02 12:00:00+02:00', '"x"', 3, x'')`,
+      `CREATE TABLE log (n FLOAT8, what JSONB, at TIMESTAMPTZ, body BYTEA); INSERT INTO log VALUES (3, '"x"', '2024-01-02T10:00:00Z', ''),
+       (1.5, NULL, NULL, NULL), (0, '{"a":[],"b":100.0}', '2024-01-01T00:00:00Z', '\\x00ff'), (1.5, NULL, NULL, NULL)`,
+    );
+    const options = { ...both, env: {} };
+    expect(await verify(options)).toMatchObject({
+      equal: true,
+      keyless: [{ sqlite: 4, postgres: 4, refused: 0, same: true }],
+    });
+    await runAt(both.postgres, "UPDATE log SET n = 1.25 WHERE ctid = (SELECT min(ctid) FROM log WHERE n = 1.5)");
+    expect(await verify(options)).toMatchObject({ equal: false, keyless: [{ sqlite: 4, postgres: 4, same: false }] });
+    await runAt(both.postgres, "UPDATE log SET n = 1.5 WHERE n = 1.25");
+    await runAt(both.postgres, "INSERT INTO log (n) VALUES (1.5)");
+    expect(await verify(options)).toMatchObject({ equal: false, keyless: [{ sqlite: 4, postgres: 5, same: false }] });
   });
 
   test("counters behind their column, orphans, and constraints that one side lacks are said", async () => {
