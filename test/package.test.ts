@@ -49,7 +49,13 @@ describe("the packed tarball", () => {
   });
 
   test("type-checks in a strict project, without any driver's types", async () => {
-    writeFileSync(join(folder, "flat.mts"), 'import { saveQuery } from "dualdb/functions";\nvoid saveQuery;\n');
+    const uses = [
+      'import { saveQuery } from "dualdb/functions";',
+      'import { createMigrationHandler } from "dualdb/http";',
+      'import { migrationStatus } from "dualdb/migrate";',
+      "void [saveQuery, createMigrationHandler, migrationStatus];",
+    ];
+    writeFileSync(join(folder, "flat.mts"), uses.join("\n"));
     const options = "--noEmit --strict --module nodenext --target es2022 --skipLibCheck false --types node";
     const compiler = join(folder, "node_modules/typescript/bin/tsc");
     await run(process.execPath, [compiler, ...options.split(" "), "bot.mts", "flat.mts"], { cwd: folder });

@@ -9,6 +9,7 @@ import { retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
 import { type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
+import { type Run, recordRun } from "./runs.js";
 
 export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/report.js";
 
@@ -33,6 +34,7 @@ export interface CopyOptions extends ToolOptions {
  */
 export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
   const began = performance.now();
+  const beganAt = (options.clock ?? Date.now)();
   return withDatabases(options, async (databases) => {
     const scene = await sceneOf(databases, options);
     const from = sourceOf(options.from, scene.states);
@@ -44,7 +46,7 @@ export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
       rejects,
     };
     const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
-    return {
+    const report: CopyReport = {
       from,
       to: from === "sqlite" ? "postgres" : "sqlite",
       paired: scene.states !== null,
@@ -54,7 +56,21 @@ export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
       created: [],
       milliseconds: Math.round(performance.now() - began),
     };
+    if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);
+    return report;
   });
+}
+
+function runOf({ tables, leftOut, rejects }: CopyReport, beganAt: number, options: CopyOptions): Run {
+  const written = tables.reduce((sum, table) => sum + table.written, 0);
+  const setAside = tables.reduce((sum, table) => sum + table.setAside, 0);
+  return {
+    command: "copy",
+    outcome: rejects === null && leftOut.length === 0 ? "done" : "differs",
+    beganAt,
+    endedAt: (options.clock ?? Date.now)(),
+    facts: { tables: options.tables ?? null, written, setAside },
+  };
 }
 
 async function copyTables(run: CopyRun, from: Side, retry: boolean): Promise<Copied> {

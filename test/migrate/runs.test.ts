@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { openPostgres } from "../../src/engines/postgres.js";
+import { copy } from "../../src/migrate/copy.js";
 import { lastRuns, type Run, recordRun } from "../../src/migrate/runs.js";
-import { freshPostgres } from "../support/databases.js";
+import { freshDirectory, freshPostgres } from "../support/databases.js";
 import { speaker, TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
@@ -34,6 +35,18 @@ describe("runs", () => {
     await recordRun(pair.postgres, verify("done", 20));
     await runAt(pair.url, "UPDATE dualdb_state SET pair_id = 'another'");
     expect(await runsOf(pair)).toEqual([]);
+  });
+
+  test("include a copy's, whose bot has been away", async () => {
+    const pair = await TestPair.create();
+    await (await pair.open("--S")).close();
+    const bot = await pair.open("---");
+    await bot.messageService.saveHumanMessage({ ...speaker, messageContent: "owed" });
+    await bot.close();
+    await copy({ env: pair.env("---"), rejects: freshDirectory() });
+    const facts = { tables: null, written: 1, setAside: 0 };
+    expect(await runsOf(pair)).toEqual([expect.objectContaining({ command: "copy", outcome: "done", facts })]);
+    await pair.expectEqual();
   });
 
   test("are no failure of the command where they cannot be remembered", async () => {
