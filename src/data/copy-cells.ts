@@ -1,12 +1,11 @@
 import { escapeText } from "./copy-text.js";
-import { spellFloat } from "./float.js";
 import type { Cell } from "./sqlite-cells.js";
 import type { Column, Table } from "./table.js";
 import { cleanText } from "./text.js";
 
 /**
- * Spells rows of SQLite as lines of PostgreSQL's COPY, as long as every value is what its column promises: most rows of most tables.
- * `undefined` for any other, which has to be converted first. What it spells is to the letter what conversion would have made of it.
+ * Spells rows of `SqlitePages` as lines of PostgreSQL's COPY, as long as every value is what its column promises: most rows of most
+ * tables. `undefined` for any other, which has to be converted first. What it spells is the value that conversion would have made.
  */
 export function lineSpeller(table: Table): (cells: readonly Cell[]) => string | undefined {
   const spellers = table.columns.map(spellerOf);
@@ -64,7 +63,7 @@ function spellText(cell: NonNullable<Cell>): string | undefined {
   return cleanText(cell) === cell ? escapeText(cell) : undefined;
 }
 
+/** The digits of a float, which name it exactly. */
 function spellReal(cell: NonNullable<Cell>): string | undefined {
-  const value = typeof cell === "object" && cell[0] === "r" ? Number(cell[1]) : Number.NaN;
-  return Number.isFinite(value) ? spellFloat(value) : undefined;
+  return typeof cell === "string" && cell !== "Inf" && cell !== "-Inf" ? cell : undefined;
 }

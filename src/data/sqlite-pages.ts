@@ -1,41 +1,34 @@
-import type { ExactRow, ExactValue, Transaction } from "../engines/engine.js";
+import type { ExactValue, Transaction } from "../engines/engine.js";
 import { chunks } from "./chunks.js";
 import type { SourceRow } from "./convert.js";
-import { everySqliteRow } from "./every-sqlite-row.js";
 import { encodeKey } from "./key.js";
-import { PageSize } from "./page-size.js";
 import { rowsOf } from "./rows.js";
 import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
+import { type CsvPage, csvPage, isPlainCsv } from "./sqlite-csv.js";
 import { documentOf } from "./sqlite-rows.js";
 import { affinityOf } from "./sqlite-type.js";
-import { quote, type Table } from "./table.js";
+import { type Column, quote, type Table } from "./table.js";
 
-/** A row as SQLite's JSON spells it, and as itself where somebody has to look closer. */
-export interface PagedRow {
-  /** null where the row was not read as JSON. */
-  readonly cells: readonly Cell[] | null;
-  source(): SourceRow;
+/** Some rows of a SQLite table that are stored behind each other. */
+export interface SqlitePage {
+  /**
+   * The rows as SQLite's JSON spells them: columns of kind `real` have their digits as text; see `sqlite-cells` for the others. null
+   * where they were not read as JSON.
+   */
+  readonly cells: readonly (readonly Cell[])[] | null;
+  readonly size: number;
+  /** Of the document that SQLite has written; 0 where nobody has counted. */
+  readonly bytes: number;
+  /** One of them with its values, to the bit. */
+  row(index: number): SourceRow;
+  /** The page once more, from the same snapshot: whoever holds no pages holds little memory. */
+  again(): Promise<SqlitePage>;
 }
 
-/**
- * Every row of a SQLite table, in the order in which they are stored, in pages that are bounded in bytes and in time. Much faster than
- * rows of values, as long as few of them are asked for.
- */
-export async function* sqlitePages(transaction: Transaction, table: Table): AsyncGenerator<readonly PagedRow[]> {
-  const rowid = await rowidOf(transaction, table);
-  if (rowid === null) {
-    for await (const page of everySqliteRow(transaction, table)) yield page.map(alreadyRead);
-    return;
-  }
-  const size = new PageSize();
-  for (let after: ExactValue | undefined; ; ) {
-    const began = performance.now();
-    const page = await readPage(transaction, table, rowid, after, size.rows);
-    if (page.rows.length === 0) return;
-    size.learn(page.bytes, performance.now() - began);
-    after = page.last;
-    yield page.rows;
-  }
+/** A part of a table: the rows behind one rowid, up to and including another; null is an end of the table. */
+export interface Window {
+  readonly after: bigint | null;
+  readonly last: bigint | null;
 }
 
 /** The rows of these keys to the bit: integers as bigint, which tells them from floats without a fraction. */
@@ -68,68 +61,126 @@ async function rowidOf(transaction: Transaction, table: Table): Promise<string |
   return ["_rowid_", "rowid", "oid"].find((name) => !taken.has(name)) ?? null;
 }
 
-interface Page {
-  readonly rows: readonly PagedRow[];
-  readonly bytes: number;
-  /** The last row's rowid. */
-  readonly last: ExactValue;
-}
+/**
+ * Reads a SQLite table in parts, in the order in which its rows are stored: several times faster than rows of values, as long as few of
+ * those are asked for. Tables WITHOUT ROWID cannot be read like that.
+ */
+export class SqlitePages {
+  readonly #transaction: Transaction;
+  readonly #table: Table;
+  readonly #rowid: string;
+  readonly #isWide: boolean;
+  readonly #plain: string;
+  readonly #bytes: string;
+  readonly #csv: string;
 
-async function readPage(
-  transaction: Transaction,
-  table: Table,
-  rowid: string,
-  after: ExactValue | undefined,
-  rows: number,
-): Promise<Page> {
-  const read = async (spell: typeof readable) => {
-    const values = after === undefined ? [BigInt(rows)] : [after, BigInt(rows)];
-    const text = pageText(table, rowid, after !== undefined, spell);
-    return pageOf(table, await transaction.query(statement(text, values)));
-  };
-  return (await read(readable)) ?? (await read(readableBytes)) ?? { rows: [], bytes: 0, last: null };
-}
+  /** null for a table WITHOUT ROWID. */
+  static async of(transaction: Transaction, table: Table): Promise<SqlitePages | null> {
+    const rowid = await rowidOf(transaction, table);
+    return rowid === null ? null : new SqlitePages(transaction, table, rowid);
+  }
 
-function pageText(table: Table, rowid: string, isLater: boolean, spell: typeof readable): string {
-  const columns = table.columns.map(({ name }, index) => `${quote(name)} AS c${index}`);
-  const cells = columns.map((_, index) => spell(`c${index}`));
-  const lists = [...chunks(cells, mostArguments)].map((part) => `json_array(${part.join(", ")})`);
-  const row = lists.length === 1 ? lists.join() : `json_array(${lists.join(", ")})`;
-  return `SELECT CAST(json_group_array(${row}) AS BLOB) AS page, MAX(p) AS last
-    FROM (SELECT ${[`${rowid} AS p`, ...columns].join(", ")} FROM ${quote(table.name)} ${isLater ? `WHERE ${rowid} > ?` : ""}
-      ORDER BY ${rowid} LIMIT ?)`;
-}
+  private constructor(transaction: Transaction, table: Table, rowid: string) {
+    this.#transaction = transaction;
+    this.#table = table;
+    this.#rowid = rowid;
+    this.#isWide = table.columns.length > mostArguments;
+    this.#plain = this.#select(spelled);
+    this.#bytes = this.#select(({ name }) => readableBytes(quote(name)));
+    this.#csv = `SELECT ${csvPage(table)} AS page, COUNT(*) AS n FROM ${quote(table.name)}`;
+  }
 
-/** null where some text of the page is no UTF-8. */
-function pageOf(table: Table, result: readonly ExactRow[]): Page | null {
-  const page = result[0]?.page;
-  const isWide = table.columns.length > mostArguments;
-  try {
-    const rows = documentOf<Cell[] | Cell[][]>(result).map(
-      (row) => new JsonRow(table, isWide ? (row as Cell[][]).flat() : (row as Cell[])),
+  /** The next so many rows behind that place. */
+  async next(after: bigint | null, rows: number): Promise<Window> {
+    const { where, values } = conditionOf(this.#rowid, { after, last: null });
+    const sql = `SELECT ${this.#rowid} AS last FROM ${quote(this.#table.name)} ${where} ORDER BY ${this.#rowid} LIMIT 1 OFFSET ?`;
+    const [row] = await this.#transaction.query(statement(sql, [...values, BigInt(rows - 1)]));
+    return { after, last: typeof row?.last === "bigint" ? row.last : null };
+  }
+
+  /** The rows as CSV that PostgreSQL takes; null where one of them has to be looked at. */
+  async csv(window: Window): Promise<CsvPage | null> {
+    const { where, values } = conditionOf(this.#rowid, window);
+    const [row] = await this.#transaction.query(statement(`${this.#csv} ${where}`, values));
+    const rows = Number(row?.n);
+    const data = rows === 0 ? new Uint8Array() : row?.page;
+    return data instanceof Uint8Array && isPlainCsv(data) ? { data, rows } : null;
+  }
+
+  async page(window: Window): Promise<SqlitePage> {
+    const again = () => this.page(window);
+    const page = (await this.#read(this.#plain, window, again)) ?? (await this.#read(this.#bytes, window, again));
+    return page ?? new JsonPage(this.#table, [], 0, again);
+  }
+
+  /** null where some text of the page is no UTF-8. */
+  async #read(select: string, window: Window, again: () => Promise<SqlitePage>): Promise<JsonPage | null> {
+    const { where, values } = conditionOf(this.#rowid, window);
+    const result = await this.#transaction.query(statement(`${select} ${where}`, values));
+    const document = result[0]?.page;
+    try {
+      const rows = documentOf<Cell[] | Cell[][]>(result);
+      const cells = this.#isWide ? (rows as Cell[][][]).map((row) => row.flat()) : (rows as Cell[][]);
+      return new JsonPage(this.#table, cells, document instanceof Uint8Array ? document.length : 0, again);
+    } catch (error) {
+      if (error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  /** Without a subquery: it would copy every value once more. */
+  #select(spell: (column: Column) => string): string {
+    const lists = [...chunks(this.#table.columns.map(spell), mostArguments)].map(
+      (part) => `json_array(${part.join(", ")})`,
     );
-    return { rows, bytes: page instanceof Uint8Array ? page.length : 0, last: result[0]?.last ?? null };
-  } catch (error) {
-    if (error instanceof TypeError) return null;
-    throw error;
+    const row = this.#isWide ? `json_array(${lists.join(", ")})` : lists.join();
+    return `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM ${quote(this.#table.name)}`;
   }
 }
 
-class JsonRow implements PagedRow {
-  readonly cells: readonly Cell[];
+function conditionOf(rowid: string, { after, last }: Window) {
+  const bounds = [
+    ...(after === null ? [] : [{ text: `${rowid} > ?`, value: after }]),
+    ...(last === null ? [] : [{ text: `${rowid} <= ?`, value: last }]),
+  ];
+  const where = bounds.length === 0 ? "" : `WHERE ${bounds.map(({ text }) => text).join(" AND ")}`;
+  return { where, values: bounds.map(({ value }) => value) };
+}
+
+/** What a column's kind promises comes first, since each comparison costs. */
+function spelled({ name, kind }: Column): string {
+  const column = quote(name);
+  if (kind === "real")
+    return `CASE typeof(${column}) WHEN 'real' THEN printf('%!.17g', ${column}) ELSE ${readableBytes(column)} END`;
+  if (kind === "integer" || kind === "bigint" || kind === "boolean")
+    return `CASE WHEN ${column} BETWEEN -9007199254740991 AND 9007199254740991 AND typeof(${column}) = 'integer' THEN ${column} ELSE ${readable(column)} END`;
+  return `CASE typeof(${column}) WHEN 'text' THEN ${column} ELSE ${readable(column)} END`;
+}
+
+class JsonPage implements SqlitePage {
+  readonly cells: readonly (readonly Cell[])[];
+  readonly bytes: number;
+  readonly again: () => Promise<SqlitePage>;
   readonly #table: Table;
 
-  constructor(table: Table, cells: readonly Cell[]) {
+  constructor(table: Table, cells: readonly (readonly Cell[])[], bytes: number, again: () => Promise<SqlitePage>) {
     this.#table = table;
     this.cells = cells;
+    this.bytes = bytes;
+    this.again = again;
   }
 
-  source(): SourceRow {
-    const repaired = new Map<string, Uint8Array>();
+  get size(): number {
+    return this.cells.length;
+  }
+
+  row(index: number): SourceRow {
     const { columns, key } = this.#table;
-    const values = this.cells.map((cell, index) => {
-      const value = bitExact(cell);
-      if (isBroken(cell, value)) repaired.set(columns[index]?.name ?? "", Buffer.from(cell[1], "hex"));
+    const repaired = new Map<string, Uint8Array>();
+    const values = columns.map((column, at) => {
+      const cell = this.cells[index]?.[at] ?? null;
+      const value = bitExact(cell, column);
+      if (isBroken(cell, value)) repaired.set(column.name, Buffer.from(cell[1], "hex"));
       return value;
     });
     const parts = key.map((name) => values[columns.findIndex((column) => column.name === name)] ?? null);
@@ -137,13 +188,33 @@ class JsonRow implements PagedRow {
   }
 }
 
-function alreadyRead(row: SourceRow): PagedRow {
-  return { cells: null, source: () => row };
+/** Rows that were read as values. */
+export class ReadPage implements SqlitePage {
+  readonly cells = null;
+  readonly bytes = 0;
+  readonly #rows: readonly SourceRow[];
+
+  constructor(rows: readonly SourceRow[]) {
+    this.#rows = rows;
+  }
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  row(index: number): SourceRow {
+    return this.#rows[index] as SourceRow;
+  }
+
+  again(): Promise<SqlitePage> {
+    return Promise.resolve(this);
+  }
 }
 
 /** Integers as bigint, which tells them from floats without a fraction. */
-function bitExact(cell: Cell): ExactValue {
-  return typeof cell === "number" ? BigInt(cell) : exactValue(cell);
+function bitExact(cell: Cell, { kind }: Column): ExactValue {
+  if (typeof cell === "number") return BigInt(cell);
+  return kind === "real" && typeof cell === "string" ? exactValue(["r", cell]) : exactValue(cell);
 }
 
 /** Text whose bytes are no UTF-8. */

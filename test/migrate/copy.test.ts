@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
@@ -36,15 +37,31 @@ async function onSqlite(file: string, text: string): Promise<void> {
 }
 
 async function expectEqual(file: string, url: string): Promise<void> {
+  expect(await apart(file, url)).toEqual([]);
+}
+
+/** Tables in which the two differ. */
+async function apart(file: string, url: string) {
   const sqlite = await openAt(file, { createFile: false });
   const postgres = openPostgres({ config: configOf(url), logger: silentLogger });
   try {
     const { tables } = await compareDatabases(sqlite, postgres);
-    expect(tables.filter((t) => t.onlySqlite.length + t.onlyPostgres.length + t.different.length > 0)).toEqual([]);
+    return tables
+      .map(({ table, onlySqlite, onlyPostgres, different }) => ({
+        table,
+        onlySqlite: onlySqlite.length,
+        onlyPostgres: onlyPostgres.length,
+        different,
+      }))
+      .filter((one) => one.onlySqlite + one.onlyPostgres + one.different.length > 0);
   } finally {
     await sqlite.close();
     await postgres.close();
   }
+}
+
+function statement(sql: string, values: readonly unknown[]) {
+  return { sql, text: sql, values };
 }
 
 function counts({ tables }: CopyReport) {
@@ -80,6 +97,84 @@ describe("two databases that are no pair", () => {
     ).toEqual([{ n: 25_001, six: 1 }]);
     expect((await both.copy()).rejects).toBeNull();
   });
+
+  test.each([1, 7, 1_000])(
+    "values of any kind in any column arrive as the mirror would carry them, %i rows at a time",
+    async (batchSize) => {
+      const columns = ["text", "integer", "bigint", "real", "boolean", "json", "blob", "small"];
+      const both = await databases(
+        `CREATE TABLE odd (id INTEGER PRIMARY KEY, ${columns.map((name) => `"${name}"`).join(", ")});
+       CREATE TABLE plain (id INTEGER PRIMARY KEY, "text" TEXT, "bigint" INTEGER, "real" REAL, "boolean" INTEGER) ;`,
+        `CREATE TABLE odd (id bigint PRIMARY KEY, text text, integer int, bigint bigint, "real" float8, "boolean" boolean, json jsonb, blob bytea, small varchar(3));
+       CREATE TABLE plain (id bigint PRIMARY KEY, text text, bigint bigint, "real" float8, "boolean" boolean);`,
+      );
+      const text = fc.string({
+        unit: fc.constantFrom("a", "é", "😀", "\\", ".", "\n", "\r", "\t", '"', "'", "\u0001", "\u0002", "\u001f", ","),
+      });
+      const any = fc.oneof(
+        text,
+        fc.maxSafeInteger(),
+        fc.double({ noNaN: true }),
+        fc.uint8Array({ maxLength: 4 }),
+        fc.constant(null),
+        fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+        fc.jsonValue().map((value) => JSON.stringify(value)),
+      );
+      const basic = [
+        text,
+        fc.integer(),
+        fc.maxSafeInteger(),
+        fc.double({ noNaN: true }),
+        fc.integer({ min: 0, max: 1 }),
+      ];
+      const suited = [
+        ...basic,
+        fc.jsonValue().map((value) => JSON.stringify(value)),
+        fc.uint8Array(),
+        text.map((t) => t.slice(0, 2)),
+      ];
+      const mostly = suited.map((one) =>
+        fc.oneof({ weight: 9, arbitrary: fc.option(one) }, { weight: 1, arbitrary: any }),
+      );
+      const odd = fc.sample(fc.tuple(...mostly), { numRuns: 150, seed: 11 });
+      const plain = fc.sample(
+        fc.tuple(
+          fc.option(text),
+          fc.option(fc.maxSafeInteger()),
+          fc.option(fc.double({ noNaN: true })),
+          fc.option(fc.integer({ min: 0, max: 1 })),
+        ),
+        { numRuns: 300, seed: 12 },
+      );
+      const engine = await openAt(both.file, { createFile: false });
+      const insert = (table: string, names: readonly string[], values: readonly unknown[]) =>
+        statement(
+          `INSERT INTO ${table} (${names.map((name) => `"${name}"`).join(", ")}) VALUES (${names.map(() => "?").join(", ")})`,
+          values,
+        );
+      // Some cannot be bound: infinities.
+      const bindable = (values: readonly unknown[]) =>
+        values.map((value) => (typeof value === "number" && !Number.isFinite(value) ? 1e300 : value));
+      await engine.write([
+        ...odd.map((values) => insert("odd", columns, bindable(values))),
+        ...plain.map((values) => insert("plain", ["text", "bigint", "real", "boolean"], bindable(values))),
+        statement(
+          "INSERT INTO plain (text, \"real\") VALUES ('infinite', 9e999), ('minus', -9e999), ('\\.', -0.0)",
+          [],
+        ),
+      ]);
+      await engine.close();
+      const report = await both.copy({ batchSize });
+      const [first, second] = report.tables;
+      expect(second).toMatchObject({ table: "plain", read: 303, written: 303, findings: [] });
+      expect(first?.read).toBe(150);
+      expect(first?.written).toBeGreaterThan(10);
+      expect(await apart(both.file, both.url)).toEqual([
+        { table: "odd", onlySqlite: first?.setAside, onlyPostgres: 0, different: [] },
+      ]);
+      expect(counts(await both.copy({ batchSize })).map(([, , written]) => written)).toEqual([0, 0]);
+    },
+  );
 
   test("what cannot go is set aside once, with its reason, and goes when it has been corrected", async () => {
     const both = await databases(

@@ -1,87 +1,212 @@
-import { toPostgres } from "../../data/convert.js";
+import { type Converter, converterOf, type SourceRow } from "../../data/convert.js";
 import { lineSpeller } from "../../data/copy-cells.js";
 import { encodeRow } from "../../data/copy-text.js";
+import { everySqliteRow } from "../../data/every-sqlite-row.js";
 import type { Finding } from "../../data/finding.js";
-import { type PagedRow, sqlitePages } from "../../data/sqlite-pages.js";
+import { PageSize } from "../../data/page-size.js";
+import { ReadPage, type SqlitePage, SqlitePages, type Window } from "../../data/sqlite-pages.js";
 import type { Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
+import { Lines } from "./lines.js";
 
-/** Some rows of SQLite, ready to go to PostgreSQL in one piece. */
+export interface RefusedRow {
+  readonly row: SourceRow;
+  readonly finding: Finding;
+}
+
+/** Rows of SQLite, ready to go to PostgreSQL in one piece. It holds their lines only: the few rows that are refused are read again. */
 export interface Batch {
   /** Rows read: those with a line, and those that cannot go. */
   readonly read: number;
-  readonly rows: readonly PagedRow[];
-  /** The lines of `rows`. */
-  readonly lines: readonly string[];
+  readonly lines: Lines;
   readonly findings: readonly Finding[];
-  readonly refused: readonly { readonly row: PagedRow; readonly finding: Finding }[];
+  readonly refused: readonly RefusedRow[];
+  /** The rows of some of the lines; none where they are CSV. */
+  rows(lines: readonly number[]): Promise<SourceRow[]>;
+  /** The same rows in the text format, each looked at. */
+  careful(): Promise<Batch>;
 }
 
-/** A batch is held in memory twice: while it is sent, and while the next one is read. */
-const mostCharacters = 4_000_000;
+/** A batch is in memory twice: one is sent while the next is read. */
+const mostBytes = 8_000_000;
+/** How many batches are read row by row before SQLite's own CSV is tried again, at most. */
+const mostPatience = 32;
 
 /** Every row of the table as the mirror would carry it. */
 export async function* batchesOf(transaction: Transaction, table: Table, mostRows: number): AsyncGenerator<Batch> {
-  const carrier = new Carrier(table);
-  for await (const page of sqlitePages(transaction, table)) {
-    for (const row of page) carrier.add(row);
-    if (carrier.isFull(mostRows)) yield carrier.take();
-  }
-  const last = carrier.take();
-  if (last.read > 0) yield last;
+  const pages = await SqlitePages.of(transaction, table);
+  const batches =
+    pages === null ? everyRow(transaction, table, mostRows) : new Reader(pages, table, mostRows).batches();
+  for await (const batch of batches) if (batch.read > 0) yield batch;
 }
 
-class Carrier {
+async function* everyRow(transaction: Transaction, table: Table, mostRows: number): AsyncGenerator<Batch> {
+  let batch = new GrowingBatch(table);
+  for await (const rows of everySqliteRow(transaction, table)) {
+    batch.add(new ReadPage(rows));
+    if (!isFull(batch, mostRows)) continue;
+    yield batch;
+    batch = new GrowingBatch(table);
+  }
+  yield batch;
+}
+
+function isFull({ read, lines }: Batch, mostRows: number): boolean {
+  return read >= mostRows || lines.bytes >= mostBytes;
+}
+
+/** Batches of CSV as long as the rows are plain; where they are not, a batch of lines. */
+class Reader {
+  readonly #pages: SqlitePages;
   readonly #table: Table;
-  readonly #spell: ReturnType<typeof lineSpeller>;
-  #rows: PagedRow[] = [];
-  #lines: string[] = [];
-  #findings: Finding[] = [];
-  #refused: Batch["refused"][number][] = [];
-  #characters = 0;
+  readonly #mostRows: number;
+  readonly #size = new PageSize();
+  #after: bigint | null = null;
+  #isOver = false;
 
-  constructor(table: Table) {
+  constructor(pages: SqlitePages, table: Table, mostRows: number) {
+    this.#pages = pages;
     this.#table = table;
-    this.#spell = lineSpeller(table);
+    this.#mostRows = mostRows;
   }
 
-  isFull(mostRows: number): boolean {
-    return this.#lines.length + this.#refused.length >= mostRows || this.#characters >= mostCharacters;
+  async *batches(): AsyncGenerator<Batch> {
+    for (let patience = 0; !this.#isOver; ) {
+      const plain = new PlainBatch(this.#pages, this.#table);
+      const isPlain = await this.#fill(plain);
+      yield plain;
+      patience = isPlain || plain.read > 0 ? 0 : Math.min(mostPatience, Math.max(1, patience * 2));
+      for (let batches = 0; !isPlain && batches <= patience && !this.#isOver; batches++) {
+        const batch = new GrowingBatch(this.#table);
+        await this.#fill(batch);
+        yield batch;
+      }
+    }
   }
 
-  add(row: PagedRow): void {
-    const line = (row.cells === null ? undefined : this.#spell(row.cells)) ?? this.#convert(row);
-    if (line === null) return;
-    this.#rows.push(row);
-    this.#lines.push(line);
-    this.#characters += line.length;
+  /** Whether the batch took every page up to its size. */
+  async #fill(batch: PlainBatch | GrowingBatch): Promise<boolean> {
+    while (!this.#isOver && !isFull(batch, this.#mostRows)) {
+      const began = performance.now();
+      const window = await this.#pages.next(this.#after, this.#size.rows);
+      const bytes = await batch.take(this.#pages, window);
+      if (bytes === null) return false;
+      this.#size.learn(bytes, performance.now() - began);
+      this.#after = window.last;
+      this.#isOver = window.last === null;
+    }
+    return true;
+  }
+}
+
+/** Rows that nobody has looked at: where PostgreSQL refuses one, all of them have to be read again. */
+class PlainBatch implements Batch {
+  read = 0;
+  readonly lines = new Lines("csv");
+  readonly findings = [];
+  readonly refused = [];
+  readonly #pages: SqlitePages;
+  readonly #table: Table;
+  readonly #windows: Window[] = [];
+
+  constructor(pages: SqlitePages, table: Table) {
+    this.#pages = pages;
+    this.#table = table;
   }
 
-  take(): Batch {
-    const batch = {
-      read: this.#lines.length + this.#refused.length,
-      rows: this.#rows,
-      lines: this.#lines,
-      findings: this.#findings,
-      refused: this.#refused,
-    };
-    this.#rows = [];
-    this.#lines = [];
-    this.#findings = [];
-    this.#refused = [];
-    this.#characters = 0;
+  async take(pages: SqlitePages, window: Window): Promise<number | null> {
+    const page = await pages.csv(window);
+    if (page === null) return null;
+    this.lines.addPiece(page.data, page.rows);
+    this.read += page.rows;
+    this.#windows.push(window);
+    return page.data.length;
+  }
+
+  async careful(): Promise<Batch> {
+    const batch = new GrowingBatch(this.#table);
+    for (const window of this.#windows) await batch.take(this.#pages, window);
     return batch;
   }
 
+  rows(): Promise<SourceRow[]> {
+    return Promise.resolve([]);
+  }
+}
+
+/** Where the lines of a batch come from: the first of them, and the page's rows that have one. */
+interface Origin {
+  readonly firstLine: number;
+  readonly again: () => Promise<SqlitePage>;
+  /** null where every row has one. */
+  readonly rows: readonly number[] | null;
+}
+
+class GrowingBatch implements Batch {
+  read = 0;
+  readonly lines = new Lines();
+  readonly findings: Finding[] = [];
+  readonly refused: RefusedRow[] = [];
+  readonly #spell: ReturnType<typeof lineSpeller>;
+  readonly #convert: Converter;
+  readonly #origins: Origin[] = [];
+
+  constructor(table: Table) {
+    this.#spell = lineSpeller(table);
+    this.#convert = converterOf(table, "postgres");
+  }
+
+  async take(pages: SqlitePages, window: Window): Promise<number> {
+    const page = await pages.page(window);
+    this.add(page);
+    return page.bytes;
+  }
+
+  careful(): Promise<Batch> {
+    return Promise.resolve(this);
+  }
+
+  add(page: SqlitePage): void {
+    const firstLine = this.lines.size;
+    const before = this.refused.length;
+    const { cells, size } = page;
+    const rows: number[] = [];
+    for (let index = 0; index < size; index++) {
+      const line = (cells === null ? undefined : this.#spell(cells[index] ?? [])) ?? this.#converted(page, index);
+      if (line === null) continue;
+      this.lines.add(line);
+      rows.push(index);
+    }
+    this.lines.flush();
+    this.read += size;
+    const isWhole = this.refused.length === before;
+    this.#origins.push({ firstLine, again: () => page.again(), rows: isWhole ? null : rows });
+  }
+
+  async rows(lines: readonly number[]): Promise<SourceRow[]> {
+    const rows: SourceRow[] = [];
+    let next = 0;
+    for (const [index, { again, rows: withLine, firstLine }] of this.#origins.entries()) {
+      const end = this.#origins[index + 1]?.firstLine ?? this.lines.size;
+      const page = (lines[next] ?? end) < end ? await again() : null;
+      for (; page !== null && (lines[next] ?? end) < end; next++) {
+        const at = (lines[next] ?? 0) - firstLine;
+        rows.push(page.row(withLine === null ? at : (withLine[at] ?? -1)));
+      }
+    }
+    return rows;
+  }
+
   /** null where the row cannot go. */
-  #convert(row: PagedRow): string | null {
-    const { values, findings } = toPostgres(this.#table, row.source());
-    const refusal = findings.find(({ action }) => action === "refused");
-    if (refusal !== undefined) {
-      this.#refused.push({ row, finding: refusal });
+  #converted(page: SqlitePage, index: number): string | null {
+    const row = page.row(index);
+    const { values, findings } = this.#convert(row);
+    const finding = findings.find(({ action }) => action === "refused");
+    if (finding !== undefined) {
+      this.refused.push({ row, finding });
       return null;
     }
-    this.#findings.push(...findings);
+    this.findings.push(...findings);
     return encodeRow(values);
   }
 }

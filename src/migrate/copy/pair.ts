@@ -11,6 +11,7 @@ import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
 import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import { tidyTable } from "./aftermath.js";
+import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
@@ -57,7 +58,7 @@ interface Held {
   readonly entries: readonly Entry[];
   /** The entries whose rows go over, their rows, and those as lines. */
   readonly going: readonly Entry[];
-  readonly lines: readonly string[];
+  readonly lines: Lines;
   readonly findings: readonly Finding[];
 }
 
@@ -132,7 +133,7 @@ interface Passed {
 function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string, SourceRow>): Held {
   const convert = converterOf(table, "postgres");
   const going: Entry[] = [];
-  const lines: string[] = [];
+  const lines = new Lines();
   const findings: Finding[] = [];
   for (const entry of entries) {
     const row = rows.get(entry.key);
@@ -140,9 +141,10 @@ function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string,
     const converted = convert(row);
     if (converted.findings.some(({ action }) => action === "refused")) continue;
     going.push(entry);
-    lines.push(encodeRow(converted.values));
+    lines.add(encodeRow(converted.values));
     findings.push(...converted.findings);
   }
+  lines.flush();
   return { entries, going, lines, findings };
 }
 

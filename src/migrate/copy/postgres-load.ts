@@ -1,9 +1,10 @@
-import { piecesOf } from "../../data/copy-text.js";
+import { csvFormat } from "../../data/sqlite-csv.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { type DualDbError, hasCode } from "../../errors.js";
 import { reasonOf } from "../../shadow/mirror.js";
+import { Lines } from "./lines.js";
 
 /** What became of the lines of one batch. */
 export interface Loaded {
@@ -23,7 +24,7 @@ export type LoadMode = "insert" | "merge";
 
 /**
  * Brings lines of COPY into one table, in a transaction of somebody else. What PostgreSQL refuses is found and left out; everything else
- * is in the table when it is done.
+ * is in the table when it is done. CSV is all or nothing: its refusal comes out, and the transaction goes on.
  */
 export class PostgresLoad {
   readonly #table: Table;
@@ -35,7 +36,7 @@ export class PostgresLoad {
     this.#foreignKeys = foreignKeys;
   }
 
-  async run(transaction: PostgresTransaction, lines: readonly string[], mode: LoadMode): Promise<Loaded> {
+  async run(transaction: PostgresTransaction, lines: Lines, mode: LoadMode): Promise<Loaded> {
     // Else a refusal would come at COMMIT, when nobody can tell the row any more.
     const prepare = ["SET CONSTRAINTS ALL IMMEDIATE", ...(mode === "merge" ? [stageText(this.#table)] : [])];
     await transaction.script(prepare.join("; "));
@@ -60,6 +61,7 @@ export class PostgresLoad {
     } catch (error) {
       if (!isAboutRows(error)) throw error;
       await transaction.script("ROLLBACK TO SAVEPOINT dualdb_part; RELEASE SAVEPOINT dualdb_part");
+      if (part.format === "csv") throw error;
       return this.#withoutRefused(transaction, part, mode, refused, error);
     }
   }
@@ -85,12 +87,14 @@ export class PostgresLoad {
   }
 
   #insert(transaction: PostgresTransaction, part: Part): Promise<number> {
-    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table)), piecesOf(part.lines()));
+    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table), part.format), part.data());
   }
 
   async #merge(transaction: PostgresTransaction, part: Part): Promise<number> {
     await transaction.script(`TRUNCATE ${stage}`);
-    await transaction.copyIn(copyText(this.#table, stage), piecesOf(part.lines()));
+    const staged = await transaction.copyIn(copyText(this.#table, stage, part.format), part.data());
+    if (staged !== part.size)
+      throw new Error(`${this.#table.name}: of ${part.size} rows PostgreSQL has read ${staged}`);
     const text = mergeText(this.#table, stage);
     return transaction.execute({ sql: text, text, values: [] });
   }
@@ -100,7 +104,7 @@ export class PostgresLoad {
     const outside = this.#foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
     if (outside.length === 0) return [];
     await transaction.script(stageText(this.#table));
-    await transaction.copyIn(copyText(this.#table, stage, [ordinal]), piecesOf(part.numbered()));
+    await transaction.copyIn(copyText(this.#table, stage, "text", [ordinal]), part.numbered());
     const text = outside.map(orphansText).join(" UNION ");
     const rows = await transaction.query({ sql: text, text, values: [] });
     return rows.map(({ n }) => Number(n));
@@ -110,9 +114,9 @@ export class PostgresLoad {
 /** Some lines of a batch. */
 class Part {
   readonly indexes: readonly number[];
-  readonly #lines: readonly string[];
+  readonly #lines: Lines;
 
-  constructor(lines: readonly string[], indexes: readonly number[] = [...lines.keys()]) {
+  constructor(lines: Lines, indexes: readonly number[] = Array.from({ length: lines.size }, (_, index) => index)) {
     this.#lines = lines;
     this.indexes = indexes;
   }
@@ -121,13 +125,18 @@ class Part {
     return this.indexes.length;
   }
 
-  *lines(): Iterable<string> {
-    for (const index of this.indexes) yield this.#lines[index] as string;
+  get format(): Lines["format"] {
+    return this.#lines.format;
   }
 
-  /** Each behind its index. */
-  *numbered(): Iterable<string> {
-    for (const index of this.indexes) yield `${index}\t${this.#lines[index]}`;
+  async *data(): AsyncGenerator<Uint8Array, void> {
+    const lines = this.size === this.#lines.size ? this.#lines : Lines.of(this.#each((index) => this.#lines.at(index)));
+    yield* lines.pieces;
+  }
+
+  /** Each line behind its index. */
+  async *numbered(): AsyncGenerator<Uint8Array, void> {
+    yield* Lines.of(this.#each((index) => `${index}\t${this.#lines.at(index)}`)).pieces;
   }
 
   without(indexes: readonly number[]): Part {
@@ -141,6 +150,10 @@ class Part {
     const middle = Math.ceil(this.size / 2);
     const cuts = at === null ? [0, middle, this.size] : [0, at, at + 1, this.size];
     return cuts.slice(1).map((end, index) => this.#of(this.indexes.slice(cuts[index], end)));
+  }
+
+  *#each(line: (index: number) => string): Iterable<string> {
+    for (const index of this.indexes) yield line(index);
   }
 
   #of(indexes: readonly number[]): Part {
@@ -157,7 +170,7 @@ function refusedBecause(error: DualDbError): Refused {
 }
 
 /** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
-function isAboutRows(error: unknown): error is DualDbError {
+export function isAboutRows(error: unknown): error is DualDbError {
   if (hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED")) return true;
   return hasCode(error, "QUERY_FAILED") && /^(P0001|21|44)/.test(String(error.details.sqlState));
 }
@@ -168,8 +181,9 @@ function stageText(table: Table): string {
     SELECT NULL::int AS ${ordinal}, ${columnNames(table).join(", ")} FROM ${quotedOn("postgres", table)} WITH NO DATA`;
 }
 
-function copyText(table: Table, into: string, before: readonly string[] = []): string {
-  return `COPY ${into} (${[...before, ...columnNames(table)].join(", ")}) FROM STDIN`;
+function copyText(table: Table, into: string, format: Lines["format"], before: readonly string[] = []): string {
+  const columns = [...before, ...columnNames(table)].join(", ");
+  return `COPY ${into} (${columns}) FROM STDIN ${format === "csv" ? csvFormat : ""}`;
 }
 
 /** Rows that are there and equal are not touched, so they do not count as changed. */

@@ -11,6 +11,7 @@ import { DualDbError, hasCode } from "../../errors.js";
 import { reasonOf } from "../../shadow/mirror.js";
 import { fileOfTable } from "../private-files.js";
 import { type Reject, rejectsIn } from "../rejects.js";
+import { Lines } from "./lines.js";
 import { copyInPair } from "./pair.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable } from "./report.js";
@@ -71,7 +72,9 @@ function loaded(run: CopyRun, from: Side, table: Table, values: readonly (readon
     return sqlite.transaction({ mode: "write" }, (target) => new SqliteLoad(table).run(target, values, mode));
   const pair = run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
   const load = new PostgresLoad(table, pair?.postgres.foreignKeys ?? []);
-  return postgres.transaction({ mode: "write", timeoutMs }, (target) => load.run(target, values.map(encodeRow), mode));
+  return postgres.transaction({ mode: "write", timeoutMs }, (target) =>
+    load.run(target, Lines.of(values.map(encodeRow)), mode),
+  );
 }
 
 /** A row that the primary itself refuses stays where it is: the pass over the pair meets it, or its file is the only place that has it. */
