@@ -120,14 +120,14 @@ describe("two databases that are no pair", () => {
         fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
         fc.jsonValue().map((value) => JSON.stringify(value)),
       );
-      const basic = [
+      const basic: fc.Arbitrary<unknown>[] = [
         text,
         fc.integer(),
         fc.maxSafeInteger(),
         fc.double({ noNaN: true }),
         fc.integer({ min: 0, max: 1 }),
       ];
-      const suited = [
+      const suited: fc.Arbitrary<unknown>[] = [
         ...basic,
         fc.jsonValue().map((value) => JSON.stringify(value)),
         fc.uint8Array(),
