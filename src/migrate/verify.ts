@@ -49,7 +49,7 @@ export interface VerifyReport {
   readonly notCompared: readonly { readonly table: string; readonly reason: string }[];
   readonly sequences: readonly BehindSequence[];
   readonly orphans: readonly Orphans[];
-  /** What the tables' definitions differ in. Says nothing about the rows, and does not count for `equal`. */
+  /** What the tables' definitions differ in. Only a column that the target lacks counts for `equal`: rows can be the same without the rest. */
   readonly schema: readonly SchemaDifference[];
   readonly search: SearchCheck | null;
 }

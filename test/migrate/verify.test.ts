@@ -175,6 +175,16 @@ describe("databases that are no pair", () => {
     expect(await verify({ ...both, env: {}, tables: ["wide"] })).toMatchObject({ equal: false, notCompared: [] });
   });
 
+  test("a value that PostgreSQL cannot hold is refused, and not equal to the NULL that is there instead", async () => {
+    const both = await strangers(
+      "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INT); INSERT INTO notes VALUES (1, 'many'), (2, NULL)",
+      "CREATE TABLE notes (id INT PRIMARY KEY, n INT); INSERT INTO notes VALUES (1, NULL), (2, NULL)",
+    );
+    const options = { ...both, env: {} };
+    expect(await verify(options)).toMatchObject({ equal: false, tables: [{ equal: 1, refused: 1 }] });
+    expect(found(await verify({ ...options, from: "postgres" }))).toEqual(["different 1 n"]);
+  });
+
   test("rows without a key are compared as often as they are there, whatever their order", async () => {
     const both = await strangers(
       `CREATE TABLE log (at TEXT, what TEXT, n REAL, body BLOB); INSERT INTO log VALUES ('2024-01-01T00:00:00Z', '{"b":1e2,"a":[]}', -0.0, x'00ff'),

@@ -108,7 +108,7 @@ export class Merge {
   #step(row: SourceRow, line: string): void {
     const mine = this.#carried(row);
     if (mine === null) return;
-    if (mine.line === line) {
+    if (mine.line === line && !mine.isRefused) {
       this.#counts.equal++;
       this.#takeBoth();
       return;
@@ -118,8 +118,9 @@ export class Merge {
     else this.#apart(row.key, key);
   }
 
-  #compare({ row, converted }: Mine, line: string): void {
-    if (refusalOf(converted) === null && this.#lines.isSame(converted.values, line)) this.#counts.equal++;
+  #compare(mine: Mine, line: string): void {
+    const { row, isRefused } = mine;
+    if (!isRefused && this.#lines.isSame(mine, line)) this.#counts.equal++;
     else this.#suspects.push({ key: row.key, seen: "both" });
     this.#takeBoth();
   }
@@ -172,7 +173,8 @@ export class Merge {
       this.#skipLeft();
       return null;
     }
-    this.#mine = { row, converted, line: encodeRow(converted.values).slice(0, -1) };
+    const isRefused = refusalOf(converted) !== null;
+    this.#mine = { row, converted, isRefused, line: encodeRow(converted.values).slice(0, -1) };
     return this.#mine;
   }
 }
@@ -181,6 +183,8 @@ export class Merge {
 interface Mine {
   readonly row: SourceRow;
   readonly converted: ConvertedRow;
+  /** What PostgreSQL cannot hold is spelled as NULL. */
+  readonly isRefused: boolean;
   readonly line: string;
 }
 
@@ -205,12 +209,14 @@ class Lines {
     return encodeKey(this.#keyAt.map((at) => this.#decode(at, cells[at] ?? "")));
   }
 
-  /** Whether the line certainly holds these values. */
-  isSame(values: readonly ExactValue[], line: string): boolean {
+  /** Whether the line certainly says the same as that row. */
+  isSame(mine: Mine, line: string): boolean {
     const cells = line.split("\t");
-    return this.#columns.every((column, at) =>
-      sameValue(column, values[at] ?? null, this.#decode(at, cells[at] ?? "")),
-    );
+    const spelled = mine.line.split("\t");
+    return this.#columns.every((column, at) => {
+      const cell = cells[at] ?? "";
+      return cell === spelled[at] || sameValue(column, mine.converted.values[at] ?? null, this.#decode(at, cell));
+    });
   }
 
   #decode(at: number, cell: string): ExactValue {
