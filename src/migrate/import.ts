@@ -18,6 +18,7 @@ import { type Counts, Tally } from "./import/tally.js";
 import { knowingTimes } from "./import/times.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
+import { type Run, recordRun } from "./runs.js";
 
 /** What an import takes. */
 export interface ImportOptions extends ToolOptions {
@@ -68,6 +69,7 @@ const lockTimeout = "60s";
  */
 export async function importData(options: ImportOptions = {}): Promise<ImportReport> {
   const began = performance.now();
+  const beganAt = (options.clock ?? Date.now)();
   const { directory = "migration-data", file = null, signal, tables, onProgress } = options;
   const config = configFor(options);
   const source = await openSource(
@@ -82,7 +84,7 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
   const side = options.to ?? (await defaultSide(config, options));
   return withEngine(side, config, options, async (engine) => {
     const schema = side === "postgres" || config.sqlite.file === null ? "main" : "temp";
-    await assertPrimary(engine);
+    const isPaired = await assertPrimary(engine);
     const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
       plan(side, reader, source, options),
     );
@@ -92,14 +94,29 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
       fill(side, target, planned.intakes, { ...options, schema }),
     );
     const leftOut = [...planned.leftOut, ...done.leftOut];
-    const milliseconds = Math.round(performance.now() - began);
-    return {
+    const report: ImportReport = {
       target: { side, name: nameOf(config, side) },
       ...reportOf(source, done.tallies, options),
       leftOut,
-      milliseconds,
+      milliseconds: Math.round(performance.now() - began),
     };
+    if (isPaired && side === "postgres") await recordRun(engine, runOf(report, beganAt, options), options.logger);
+    return report;
   });
+}
+
+function runOf({ tables, leftOut }: ImportReport, beganAt: number, options: ImportOptions): Run {
+  const sum = (count: (table: ImportedTable) => number) => tables.reduce((total, table) => total + count(table), 0);
+  const written = sum(({ inserted, replaced }) => inserted + replaced);
+  const setAside = sum((table) => table.setAside);
+  const kept = sum((table) => table.kept);
+  return {
+    command: "import",
+    outcome: leftOut.length + setAside + kept === 0 ? "done" : "differs",
+    beganAt,
+    endedAt: (options.clock ?? Date.now)(),
+    facts: { tables: options.tables ?? null, written, setAside, kept },
+  };
 }
 
 function reportOf({ exportedAt }: ImportSource, tallies: readonly Tally[], options: ImportOptions) {
@@ -153,9 +170,10 @@ async function primaryOf(engine: Engine): Promise<Side | null> {
   }
 }
 
-async function assertPrimary(engine: Engine): Promise<void> {
+/** Tells whether the database belongs to a pair. */
+async function assertPrimary(engine: Engine): Promise<boolean> {
   const primary = await primaryOf(engine);
-  if (primary === null || primary === engine.side) return;
+  if (primary === null || primary === engine.side) return primary !== null;
   const [here, there] = engine.side === "sqlite" ? ["SQLite", "PostgreSQL"] : ["PostgreSQL", "SQLite"];
   throw new DualDbError(
     "NOT_PRIMARY",

@@ -9,6 +9,7 @@ import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { exportData } from "../../src/migrate/export.js";
 import { importData } from "../../src/migrate/import.js";
+import { lastRuns } from "../../src/migrate/runs.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { openAt, script, serverConfig } from "../support/libsql.js";
 import { TestPair } from "../support/pair.js";
@@ -335,6 +336,10 @@ describe("into a pair", () => {
       const report = await importData({ env: pair.env(""), directory });
       expect(report).toMatchObject({ target: { side: primary }, tables: [{ table: "extra", inserted: 500 }] });
       await pair.expectConverged(database);
+      const runs = await pair.postgres.transaction({ mode: "read" }, lastRuns);
+      expect(runs.map(({ command, outcome }) => [command, outcome])).toEqual(
+        primary === "postgres" ? [["import", "done"]] : [],
+      );
       expect(
         await rows(other === "sqlite" ? await pair.sqlite : pair.postgres, "SELECT count(*) AS n FROM extra"),
       ).toEqual([{ n: 500n }]);
