@@ -1,11 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { type ConvertedRow, type SourceRow, toPostgres } from "../../data/convert.js";
-import { encodeRow, rowDecoder } from "../../data/copy-text.js";
-import { encodeKey } from "../../data/key.js";
+import { encodeRow } from "../../data/copy-text.js";
 import type { KeyOrder } from "../../data/key-order.js";
-import { sameValue } from "../../data/same-value.js";
-import type { Column, Table } from "../../data/table.js";
-import type { ExactValue } from "../../engines/engine.js";
+import type { Table } from "../../data/table.js";
+import { Cursor } from "./cursor.js";
+import { Lines, type Mine } from "./lines.js";
 import { refusalOf } from "./verdict.js";
 
 /** A row that is not the same in both streams. They are not of one moment, so that it is only a suspicion. */
@@ -176,92 +175,5 @@ export class Merge {
     const isRefused = refusalOf(converted) !== null;
     this.#mine = { row, converted, isRefused, line: encodeRow(converted.values).slice(0, -1) };
     return this.#mine;
-  }
-}
-
-/** A row of SQLite, carried and spelled as the other stream spells its rows. */
-interface Mine {
-  readonly row: SourceRow;
-  readonly converted: ConvertedRow;
-  /** What PostgreSQL cannot hold is spelled as NULL. */
-  readonly isRefused: boolean;
-  readonly line: string;
-}
-
-/** Lines of PostgreSQL's stream, taken apart only as far as is needed. */
-class Lines {
-  readonly #columns: readonly Column[];
-  readonly #decoders: readonly ((cell: string) => ExactValue)[];
-  readonly #keyAt: readonly number[];
-
-  constructor({ columns, key }: Table) {
-    this.#columns = columns;
-    this.#decoders = columns.map((column) => {
-      const decode = rowDecoder([column]);
-      return (cell) => decode(cell)[0] ?? null;
-    });
-    this.#keyAt = key.map((name) => columns.findIndex((column) => column.name === name));
-  }
-
-  /** The row's key, as the journal spells it. */
-  keyOf(line: string): string {
-    const cells = line.split("\t");
-    return encodeKey(this.#keyAt.map((at) => this.#decode(at, cells[at] ?? "")));
-  }
-
-  /** Whether the line certainly says the same as that row. */
-  isSame(mine: Mine, line: string): boolean {
-    const cells = line.split("\t");
-    const spelled = mine.line.split("\t");
-    return this.#columns.every((column, at) => {
-      const cell = cells[at] ?? "";
-      return cell === spelled[at] || sameValue(column, mine.converted.values[at] ?? null, this.#decode(at, cell));
-    });
-  }
-
-  #decode(at: number, cell: string): ExactValue {
-    return this.#decoders[at]?.(cell) ?? null;
-  }
-}
-
-/** The present item of a stream that comes in pages. */
-class Cursor<T> {
-  readonly #pages: AsyncIterator<T[]>;
-  #page: T[] = [];
-  #at = 0;
-  #ended = false;
-
-  constructor(pages: AsyncIterable<T[]>) {
-    this.#pages = pages[Symbol.asyncIterator]();
-  }
-
-  /** undefined where the page is used up. */
-  get item(): T | undefined {
-    return this.#page[this.#at];
-  }
-
-  /** Whether there is no further page. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  next(): void {
-    this.#at++;
-  }
-
-  /** Fetches the next page where this one is used up. */
-  async fill(): Promise<void> {
-    while (this.item === undefined && !this.#ended) {
-      const { value, done } = await this.#pages.next();
-      this.#ended = done === true;
-      this.#page = done === true ? [] : value;
-      this.#at = 0;
-    }
-  }
-
-  /** Leaves the stream, wherever it is. */
-  async leave(): Promise<void> {
-    this.#ended = true;
-    await this.#pages.return?.();
   }
 }
