@@ -6,7 +6,7 @@ import { type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alreadyThere, setAside, extra, milliseconds,
-findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created, milliseconds,
+findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text }], milliseconds,
 error?: { code, message, side, table, column, details } }. Of each table, read = written + alreadyThere + setAside.
 
 Exit status: 0 every row is there; 3 rows were set aside, or tables left out; 1, 2, 130 as everywhere.`;
@@ -36,6 +36,7 @@ function configure(command: Command): void {
         "postgres",
       ]),
     )
+    .option("--create-tables", "make the tables that the other side lacks, and print the SQL")
     .option("--strict", "all or nothing: one transaction, ended by the first row that cannot go")
     .option("--rejects <folder>", "where rows that cannot go are kept (default: rejects)")
     .option("--retry-rejects", "feed the rows of that folder back, once they are corrected, and nothing else");
@@ -43,12 +44,13 @@ function configure(command: Command): void {
 
 function run(
   options: Parameters<typeof copy>[0],
-  { from, strict, rejects, retryRejects }: OwnOptions,
+  { from, createTables, strict, rejects, retryRejects }: OwnOptions,
 ): Promise<CopyReport> {
   return copy({
     ...options,
     ...(from === undefined ? {} : { from: from as Side }),
     ...(rejects === undefined ? {} : { rejects: String(rejects) }),
+    createTables: createTables === true,
     strict: strict === true,
     retryRejects: retryRejects === true,
   });
@@ -59,9 +61,11 @@ function status({ tables, leftOut }: CopyReport): 0 | 3 {
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
-  const { from, to, paired, tables, leftOut, rejects, created } = report;
+  const { from, to, paired, tables, leftOut, rejects, created, notes } = report;
   const line = (colour: Parameters<typeof write>[2], text: string) => write(terminal.stdout, terminal, colour, text);
   for (const sql of created) line("dim", `${sql};`);
+  for (const { table, column, text } of notes)
+    line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`);
   if (!quiet) line("bold", `${from} → ${to}${paired ? ", a pair" : ""}`);
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   for (const table of tables) {

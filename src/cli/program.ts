@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { codes, DualDbError } from "../errors.js";
+import { copyCommand } from "./copy.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { finalizeCommand } from "./finalize.js";
@@ -15,6 +16,7 @@ import { verifyCommand } from "./verify.js";
 const commands = [
   migrateCommand,
   doctorCommand,
+  copyCommand,
   exportCommand,
   importCommand,
   verifyCommand,

@@ -1,13 +1,14 @@
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import type { PairState } from "../shadow/state.js";
+import { type CreatedTables, createTables } from "./copy/create-tables.js";
 import { type Copied, copyIntoPostgres } from "./copy/into-postgres.js";
 import { copyIntoSqlite } from "./copy/into-sqlite.js";
 import { copyInPair } from "./copy/pair.js";
 import type { CopyReport, LeftOut } from "./copy/report.js";
 import { retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
-import { type Scene, sceneOf, withDatabases } from "./databases.js";
+import { type Databases, type Scene, sceneOf, statesOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { type Run, recordRun } from "./runs.js";
 
@@ -17,6 +18,8 @@ export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/repo
 export interface CopyOptions extends ToolOptions {
   /** The side whose rows are copied: the primary of a pair by default, else SQLite. */
   readonly from?: Side;
+  /** Make the tables that the target lacks; a SQLite file that is not there is made then, too. */
+  readonly createTables?: boolean;
   /** All or nothing: one transaction, and the first row that cannot go ends it. */
   readonly strict?: boolean;
   /** The folder for rows that cannot go; `rejects` by default. */
@@ -35,9 +38,12 @@ export interface CopyOptions extends ToolOptions {
 export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
   const began = performance.now();
   const beganAt = (options.clock ?? Date.now)();
-  return withDatabases(options, async (databases) => {
+  const createFile = options.createTables === true && options.from === "postgres";
+  return withDatabases({ ...options, createFile }, async (databases) => {
+    const states = await statesOf(databases.sqlite, databases.postgres);
+    const from = sourceOf(options.from, states);
+    const made = options.createTables === true ? await create(databases, from, states, options) : null;
     const scene = await sceneOf(databases, options);
-    const from = sourceOf(options.from, scene.states);
     const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
     const run: CopyRun = {
       databases,
@@ -46,6 +52,7 @@ export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
       rejects,
     };
     const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
+    const created = [...(made?.statements ?? []), ...((await made?.finish()) ?? [])];
     const report: CopyReport = {
       from,
       to: from === "sqlite" ? "postgres" : "sqlite",
@@ -53,12 +60,26 @@ export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
       tables,
       leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
       rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
-      created: [],
+      created,
+      notes: made?.notes ?? [],
       milliseconds: Math.round(performance.now() - began),
     };
     if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);
     return report;
   });
+}
+
+function create(
+  databases: Databases,
+  from: Side,
+  states: PairState | null,
+  { tables }: CopyOptions,
+): Promise<CreatedTables> {
+  if (states === null) return createTables(databases, from, tables);
+  throw new DualDbError(
+    "CONFIG_INVALID",
+    "These databases are a pair, whose tables are made by migrations: add one for each side, and run dualdb migrate.",
+  );
 }
 
 function runOf({ tables, leftOut, rejects }: CopyReport, beganAt: number, options: CopyOptions): Run {

@@ -7,6 +7,7 @@ import { type JsonValue, rowToJson } from "../data/exact-json.js";
 import type { Finding } from "../data/finding.js";
 import type { Table } from "../data/table.js";
 import { DualDbError } from "../errors.js";
+import { onFile } from "./file-errors.js";
 import { fileOfTable, openPrivateFile } from "./private-files.js";
 
 /** A row that could not go over, and why: one line of `rejects/<table>.jsonl`. */
@@ -39,8 +40,12 @@ export class Rejects {
     return this.#refused.has(key);
   }
 
+  /** @throws FILE_UNUSABLE */
   async add(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
-    if (rejected.length === 0) return;
+    if (rejected.length > 0) await onFile(this.path, () => this.#add(rejected));
+  }
+
+  async #add(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
     this.#former ??= await this.#keys();
     const fresh = rejected.filter(({ row }) => this.#former?.has(this.#identityOf(row)) !== true);
     for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
@@ -54,7 +59,7 @@ export class Rejects {
   async settle(): Promise<void> {
     await this.close();
     if (!existsSync(this.path)) return;
-    await this.keep((reject) => this.#refused.has(this.#identityIn(reject)));
+    await onFile(this.path, () => this.keep((reject) => this.#refused.has(this.#identityIn(reject))));
   }
 
   /** Leaves only some of the lines, and no file where that is none. */

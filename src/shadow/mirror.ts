@@ -239,7 +239,8 @@ export function assertForward({ sqlite, postgres }: PairState): void {
   if (postgres.primary !== "sqlite" || (sqlite.forced && sqlite.primary === "sqlite")) throw overtaken();
 }
 
-function assertBackward({ sqlite, postgres }: PairState): void {
+/** A pass from PostgreSQL to SQLite is in order. */
+export function assertBackward({ sqlite, postgres }: PairState): void {
   const halfway = sqlite.primary === "postgres" && postgres.primary === "sqlite";
   const primary = sqlite.primary === "postgres" && postgres.primary === "postgres";
   if (!halfway && !primary) throw overtaken();

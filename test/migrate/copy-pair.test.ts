@@ -99,6 +99,40 @@ describe("a pair", () => {
     expect(await pair.owed("sqlite")).toBe(0);
   });
 
+  test.each(["---", "P--"])("all or nothing, %s", async (letters) => {
+    const pair = await armedPair(700);
+    const database = await pair.open(letters);
+    await database.messageService.saveHumanMessage({ ...speaker, messageContent: "one more" });
+    await database.write(sql`DELETE FROM messages WHERE id = 'old-message-5'`);
+    const [source, target] = letters === "P--" ? (["postgres", "sqlite"] as const) : (["sqlite", "postgres"] as const);
+    await database.write(
+      sql`INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('bad', 1, 'human', 'x')`,
+    );
+    const spoil = source === "sqlite" ? sql`UPDATE messages SET timestamp = 'never' WHERE id = 'bad'` : sql`SELECT 1`;
+    await database.write(spoil);
+    const before = await pair.count(target, "messages");
+    const owed = await pair.owed(source);
+    if (source === "sqlite") {
+      const failing = run(pair, { strict: true });
+      await expect(failing).rejects.toMatchObject({
+        code: "CONSTRAINT_VIOLATED",
+        table: "messages",
+        details: { key: "bad" },
+      });
+      expect(await pair.count(target, "messages")).toBe(before);
+      expect(await pair.owed(source)).toBe(owed);
+      await database.write(sql`DELETE FROM messages WHERE id = 'bad'`);
+    }
+    expect(sums(await run(pair, { strict: true }))).toEqual({
+      read: owed,
+      written: owed,
+      alreadyThere: 0,
+      setAside: 0,
+    });
+    expect(await pair.owed(source)).toBe(0);
+    await pair.expectEqual();
+  });
+
   test("eight writers at work: exact when they have stopped", async () => {
     const pair = await armedPair(1_500);
     const database = await pair.open("---");

@@ -15,6 +15,7 @@ import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+import { StrictPair } from "./strict-pair.js";
 
 /** Rows of one pass: as long as it lasts, no other pass of any process goes on. */
 const rowsInAPass = 5_000;
@@ -26,6 +27,7 @@ const rowsAtOnce = 500;
  * time where that is possible; whatever those passes leave behind, and what is gone from the source, is left to the mirror itself.
  */
 export async function copyInPair(run: CopyRun, from: Side, tables: readonly Table[]): Promise<CopiedTable[]> {
+  if (run.rejects === null) return new StrictPair(run, from).copy(tables);
   const copied: CopiedTable[] = [];
   for (const { tables: together, isCyclic } of componentsOf(run.scene.graph)) {
     for (const table of together.filter((one) => tables.includes(one))) {

@@ -1,3 +1,4 @@
+import type { DefinitionNote } from "../../data/definition.js";
 import type { Finding } from "../../data/finding.js";
 import type { Side } from "../../engines/engine.js";
 
@@ -14,6 +15,8 @@ export interface CopyReport {
   readonly rejects: string | null;
   /** The SQL that made tables, indexes and foreign keys, in the order in which it ran. */
   readonly created: readonly string[];
+  /** What the tables that were made have otherwise than the source's, or lack. */
+  readonly notes: readonly DefinitionNote[];
   readonly milliseconds: number;
 }
 

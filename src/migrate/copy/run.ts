@@ -69,7 +69,8 @@ export class TableRun {
   }
 }
 
-function strictly({ table, key, column, reason }: Finding): DualDbError {
+/** Why a run that may set nothing aside has ended. */
+export function strictly({ table, key, column, reason }: Finding): DualDbError {
   const place = column === "" ? table : `${table}.${column}`;
   const message = `The row ${key} of ${table} cannot go (${place}: ${reason}), and nothing may be set aside: nothing was copied. Correct it, or copy without --strict.`;
   return new DualDbError("CONSTRAINT_VIOLATED", message, {

@@ -1,0 +1,107 @@
+import type { Definition } from "../../data/definition.js";
+import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/discover.js";
+import { definePostgres } from "../../data/postgres-definition.js";
+import { sqliteDefinition } from "../../data/sqlite-definition.js";
+import { literal, quote } from "../../data/table.js";
+import type { Engine, Side, Transaction } from "../../engines/engine.js";
+import type { Databases } from "../databases.js";
+import { timeoutMs } from "./run.js";
+
+/** Tables that were made for a copy, and what is cheaper to make when the rows are there. */
+export interface CreatedTables {
+  /** The SQL that has run, in its order. */
+  readonly statements: readonly string[];
+  /** What the definitions leave out or make otherwise. */
+  readonly notes: Definition["notes"];
+  /** To be called when the rows are there; resolves to the SQL that has run. */
+  finish(): Promise<readonly string[]>;
+}
+
+/**
+ * Makes the tables that the target lacks. What decides about rows comes with the tables: keys, NOT NULL, unique indexes, foreign keys.
+ * Tables whose other indexes an earlier run has not come to get them now.
+ */
+export async function createTables(
+  { sqlite, postgres }: Databases,
+  from: Side,
+  wanted: readonly string[] | undefined,
+): Promise<CreatedTables> {
+  const found = {
+    sqlite: await sqlite.transaction({ mode: "read" }, discoverSqlite),
+    postgres: await postgres.transaction({ mode: "read", timeoutMs }, discoverPostgres),
+  };
+  const missing = missingTables(found, from).filter(({ name }) => wanted === undefined || wanted.includes(name));
+  if (from === "postgres") return intoSqlite(sqlite, missing);
+  const unfinished = await unfinishedTables(postgres);
+  const tables = [...missing, ...found.sqlite.filter(({ name }) => unfinished.has(name))];
+  const define = (source: Transaction) => definePostgres(source, tables);
+  const definition = await sqlite.transaction({ mode: "read" }, define);
+  return intoPostgres(postgres, definition, missing, tables);
+}
+
+function missingTables(
+  found: Readonly<Record<Side, readonly DiscoveredTable[]>>,
+  from: Side,
+): readonly DiscoveredTable[] {
+  const { pairs, ambiguous } = pairTables(found.sqlite, found.postgres);
+  const there = new Set([
+    ...pairs.map((pair) => pair[from].name),
+    ...ambiguous.flatMap(({ left, right }) => (from === "sqlite" ? left : right)),
+  ]);
+  return found[from].filter(({ name }) => !there.has(name));
+}
+
+/** Stands on a table until its indexes are there: a killed run leaves it to the next one. */
+const unfinishedMark = "dualdb: indexes to follow";
+
+async function intoPostgres(
+  postgres: Engine,
+  { tables, later, notes }: Definition,
+  missing: readonly DiscoveredTable[],
+  all: readonly DiscoveredTable[],
+): Promise<CreatedTables> {
+  const made = new Set(missing.map(({ name }) => name));
+  const isMade = (text: string) => [...made].some((name) => text.includes(quote(name)));
+  const before = [...tables, ...later.filter((text) => !isIndexAlone(text))].filter(isMade);
+  const after = later.filter(isIndexAlone);
+  await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+    for (const text of before) await target.script(text);
+    const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
+    for (const name of made) if (there.has(name)) await target.script(markText(name, unfinishedMark));
+  });
+  const finish = async () => {
+    if (all.length === 0) return [];
+    await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+      const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
+      for (const text of after) await target.script(text);
+      for (const { name } of all) if (there.has(name)) await target.script(markText(name, null));
+    });
+    return after;
+  };
+  return { statements: before, notes, finish };
+}
+
+async function intoSqlite(sqlite: Engine, missing: readonly DiscoveredTable[]): Promise<CreatedTables> {
+  const { tables, later, notes } = sqliteDefinition(missing);
+  const statements = [...tables, ...later];
+  await sqlite.transaction({ mode: "write" }, async (target) => {
+    for (const text of statements) await target.script(text);
+  });
+  return { statements, notes, finish: () => Promise.resolve([]) };
+}
+
+/** Indexes that refuse no row. */
+function isIndexAlone(text: string): boolean {
+  return text.startsWith("CREATE INDEX");
+}
+
+function markText(table: string, mark: string | null): string {
+  return `COMMENT ON TABLE ${quote(table)} IS ${mark === null ? "NULL" : literal(mark)}`;
+}
+
+async function unfinishedTables(postgres: Engine): Promise<Set<string>> {
+  const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+    AND obj_description(oid, 'pg_class') = ${literal(unfinishedMark)}`;
+  const rows = await postgres.read({ sql: text, text, values: [] });
+  return new Set(rows.map(({ name }) => String(name)));
+}
