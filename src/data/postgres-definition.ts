@@ -128,11 +128,15 @@ function columnNotes({ table, columns }: TypedTable): DefinitionNote[] {
     ]),
     ...table.generated.map(({ name }) => note(name, "computed by SQLite: left out")),
     ...table.checks.map((check) => note(null, `CHECK (${check}) is left out`)),
-    ...(table.primaryKey.length === 0
-      ? [note(null, "has no primary key: it can only be copied, into an empty table")]
-      : []),
-    ...(hasWholeKey({ table, columns })
-      ? []
-      : [note(null, "its primary key has NULLs: made UNIQUE, so that it can only be copied, into an empty table")]),
+    ...keyNotes({ table, columns }).map((text) => note(null, text)),
   ];
+}
+
+/** Without a key of its own, a row cannot be found again on the other side. */
+function keyNotes({ table, columns }: TypedTable): string[] {
+  const isWhole = hasWholeKey({ table, columns });
+  const further = table.keys.filter((key) => key !== table.primaryKey);
+  const fate = further.length > 0 ? [] : ["it can only be copied, into an empty table"];
+  if (!isWhole) return [["its primary key has NULLs, and is made UNIQUE", ...fate].join(": ")];
+  return table.primaryKey.length > 0 ? [] : fate.map((text) => `has no primary key: ${text}`);
 }

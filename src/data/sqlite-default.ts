@@ -28,7 +28,7 @@ const clocks: readonly (readonly [RegExp, string])[] = [
   [isoText(""), "(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"],
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD HH24:MI:SS'::text\\)$`), "CURRENT_TIMESTAMP"],
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD'::text\\)$`), "CURRENT_DATE"],
-  [new RegExp(`^(${utc}|\\(?CURRENT_DATE\\)?)$`), "CURRENT_DATE"],
+  [new RegExp(`^(\\(?${utc}\\)?|\\(?CURRENT_DATE\\)?)$`), "CURRENT_DATE"],
   [/^\(?floor\(EXTRACT\(epoch FROM now\(\)\)\)\)?$/i, "(CAST(strftime('%s', 'now') AS INTEGER))"],
 ];
 

@@ -251,6 +251,7 @@ const registry = `
   CREATE TABLE axes (id INTEGER PRIMARY KEY, authority TEXT, code INTEGER_OR_TEXT, FOREIGN KEY (authority, code) REFERENCES units (authority, code));
   INSERT INTO axes VALUES (1, 'EPSG', 9001);
   CREATE TABLE spans (authority TEXT, code INTEGER, PRIMARY KEY (authority, code), FOREIGN KEY (authority, code) REFERENCES units (authority, code));
+  CREATE TABLE members (unit TEXT NOT NULL UNIQUE);
   INSERT INTO spans VALUES (NULL, NULL), (NULL, 9001), (NULL, NULL);
   CREATE TABLE visits (id INTEGER PRIMARY KEY, exact DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
     whole TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')), spelled TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
@@ -270,10 +271,11 @@ test("columns that a foreign key joins have types that compare, and a primary ke
   expect(named("spans")).toMatchObject({ primaryKey: [], uniques: [["authority", "code"]], key: [] });
   expect(named("spans")?.foreignKeys).toMatchObject([{ parent: "units" }]);
   const notes = definition.notes.map(({ table, column, text }) => `${table}.${column ?? "*"}: ${text}`);
+  expect(notes.filter((note) => note.startsWith("members"))).toEqual([]);
   expect(notes).toEqual(
     expect.arrayContaining([
       "axes.code: made text, like the columns that a foreign key joins it to",
-      "spans.*: its primary key has NULLs: made UNIQUE, so that it can only be copied, into an empty table",
+      "spans.*: its primary key has NULLs, and is made UNIQUE: it can only be copied, into an empty table",
     ]),
   );
 });
