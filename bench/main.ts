@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Measure } from "./harness.js";
 import { catchUp } from "./measures/catch-up.js";
+import { copying } from "./measures/copy.js";
 import { importing } from "./measures/import.js";
 import { lag } from "./measures/lag.js";
 import { postgresSave } from "./measures/postgres-save.js";
@@ -23,6 +24,7 @@ const measures: readonly Measure[] = [
   lag,
   verify,
   importing,
+  copying,
 ];
 
 const { values } = parseArgs({

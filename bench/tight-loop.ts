@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { percentile } from "./harness.js";
+import { delayDuring } from "./delay.js";
 import { messagesFrom } from "./messages.js";
 import { createDatabase } from "./package.js";
 
@@ -13,7 +13,6 @@ export interface LoopReport {
   readonly drainedMs: number;
 }
 
-const timerMs = 5;
 const idleForMs = 4_000;
 
 const database = createDatabase();
@@ -38,20 +37,4 @@ async function run(count: number): Promise<LoopReport> {
 async function save(count: number): Promise<void> {
   const next = messagesFrom(8);
   for (let call = 0; call < count; call++) await database.messageService.saveHumanMessage(next());
-}
-
-/** By how many milliseconds a timer was late while `work` ran, at the 99.9th percentile. */
-async function delayDuring(work: () => Promise<unknown>): Promise<number> {
-  const delays: number[] = [];
-  let due = performance.now() + timerMs;
-  let timer = setTimeout(tick, timerMs);
-  function tick(): void {
-    const now = performance.now();
-    delays.push(Math.max(0, now - due));
-    due = now + timerMs;
-    timer = setTimeout(tick, timerMs);
-  }
-  await work();
-  clearTimeout(timer);
-  return percentile(delays, 99.9);
 }

@@ -73,6 +73,7 @@ export class SqlitePages {
   readonly #plain: string;
   readonly #bytes: string;
   readonly #csv: string;
+  #known: Promise<Extent | null> | null = null;
 
   /** null for a table WITHOUT ROWID. */
   static async of(transaction: Transaction, table: Table): Promise<SqlitePages | null> {
@@ -90,12 +91,31 @@ export class SqlitePages {
     this.#csv = `SELECT ${csvPage(table)} AS page, COUNT(*) AS n FROM ${quote(table.name)}`;
   }
 
-  /** The next so many rows behind that place. */
+  /** The next rows behind that place: about so many, never more. */
   async next(after: bigint | null, rows: number): Promise<Window> {
+    const extent = await this.#extent();
+    if (extent === null) return { after, last: null };
+    if (extent.isDense) {
+      const last = (after ?? extent.first - 1n) + BigInt(rows);
+      return { after, last: last >= extent.last ? null : last };
+    }
     const { where, values } = conditionOf(this.#rowid, { after, last: null });
     const sql = `SELECT ${this.#rowid} AS last FROM ${quote(this.#table.name)} ${where} ORDER BY ${this.#rowid} LIMIT 1 OFFSET ?`;
     const [row] = await this.#transaction.query(statement(sql, [...values, BigInt(rows - 1)]));
     return { after, last: typeof row?.last === "bigint" ? row.last : null };
+  }
+
+  /** Where most rowids are taken, nobody has to count rows to find the end of a page. null where there is no row. */
+  #extent(): Promise<Extent | null> {
+    this.#known ??= this.#readExtent();
+    return this.#known;
+  }
+
+  async #readExtent(): Promise<Extent | null> {
+    const text = `SELECT MIN(${this.#rowid}) AS first, MAX(${this.#rowid}) AS last, COUNT(*) AS n FROM ${quote(this.#table.name)}`;
+    const [row] = await this.#transaction.query(statement(text, []));
+    if (typeof row?.first !== "bigint" || typeof row.last !== "bigint" || typeof row.n !== "bigint") return null;
+    return { first: row.first, last: row.last, isDense: 2n * row.n > row.last - row.first };
   }
 
   /** The rows as CSV that PostgreSQL takes; null where one of them has to be looked at. */
@@ -136,6 +156,12 @@ export class SqlitePages {
     const row = this.#isWide ? `json_array(${lists.join(", ")})` : lists.join();
     return `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM ${quote(this.#table.name)}`;
   }
+}
+
+interface Extent {
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly isDense: boolean;
 }
 
 function conditionOf(rowid: string, { after, last }: Window) {

@@ -6,7 +6,7 @@ import type { PoolClient } from "pg";
 export type CopyChunks = AsyncIterable<Uint8Array>;
 
 /**
- * Sends one `COPY … FROM STDIN` with its data, no faster than the server takes it; resolves to the number of rows. Where the source
+ * Sends one `COPY … FROM STDIN`, other statements before and behind it, with its data, no faster than the server takes it; resolves to the number of rows. Where the source
  * fails, the server is told so. Where the server is silent for `limitMs`, the connection is closed.
  * @throws SourceFailure
  */

@@ -117,10 +117,9 @@ export class Session implements PostgresTransaction {
   async copyIn(text: string, source: CopyChunks): Promise<number> {
     const endTurn = await this.#turn();
     try {
-      await this.#send(this.#query(settings({ statement_timeout: 0 })), "transaction");
-      const rows = await sendCopy(this.#client, text, source, this.#limitMs);
-      await this.#send(this.#query(settings({ statement_timeout: limitOf(this.#timeoutMs) })), "transaction");
-      return rows;
+      const before = settings({ statement_timeout: 0 });
+      const after = settings({ statement_timeout: limitOf(this.#timeoutMs) });
+      return await sendCopy(this.#client, `${before}; ${text}; ${after}`, source, this.#limitMs);
     } catch (error) {
       throw error instanceof SourceFailure ? error.cause : this.#note(error, "transaction");
     } finally {

@@ -28,7 +28,7 @@ export interface Batch {
 }
 
 /** A batch is in memory twice: one is sent while the next is read. */
-const mostBytes = 8_000_000;
+const mostBytes = 5_000_000;
 /** How many batches are read row by row before SQLite's own CSV is tried again, at most. */
 const mostPatience = 32;
 

@@ -39,10 +39,10 @@ export class PostgresLoad {
   async run(transaction: PostgresTransaction, lines: Lines, mode: LoadMode): Promise<Loaded> {
     // Else a refusal would come at COMMIT, when nobody can tell the row any more.
     const prepare = ["SET CONSTRAINTS ALL IMMEDIATE", ...(mode === "merge" ? [stageText(this.#table)] : [])];
-    await transaction.script(prepare.join("; "));
+    await transaction.script([...prepare, savepoint].join("; "));
     const part = new Part(lines);
     const refused = new Map<number, Refused>();
-    const written = await this.#load(transaction, part, mode, refused);
+    const written = await this.#attempt(transaction, part, mode, refused);
     return { written, refused };
   }
 
@@ -53,14 +53,23 @@ export class PostgresLoad {
     refused: Map<number, Refused>,
   ): Promise<number> {
     if (part.size === 0) return 0;
-    await transaction.script("SAVEPOINT dualdb_part");
+    await transaction.script(savepoint);
+    return this.#attempt(transaction, part, mode, refused);
+  }
+
+  async #attempt(
+    transaction: PostgresTransaction,
+    part: Part,
+    mode: LoadMode,
+    refused: Map<number, Refused>,
+  ): Promise<number> {
     try {
       const written = mode === "insert" ? await this.#insert(transaction, part) : await this.#merge(transaction, part);
-      await transaction.script("RELEASE SAVEPOINT dualdb_part");
+      await transaction.script(`RELEASE ${savepoint}`);
       return written;
     } catch (error) {
       if (!isAboutRows(error)) throw error;
-      await transaction.script("ROLLBACK TO SAVEPOINT dualdb_part; RELEASE SAVEPOINT dualdb_part");
+      await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
       if (part.format === "csv") throw error;
       return this.#withoutRefused(transaction, part, mode, refused, error);
     }
@@ -162,6 +171,7 @@ class Part {
 }
 
 const stage = "pg_temp.dualdb_stage";
+const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
 
