@@ -47,7 +47,7 @@ async function confirmation(options: ToolOptions, { confirm }: OwnOptions, termi
       "Nothing was ended: give --confirm NAME, the name of the PostgreSQL database.",
     );
   write(terminal.stderr, terminal, "yellow", "This ends the way back to SQLite, for good.");
-  const typed = await terminal.ask(`Type the name of the PostgreSQL database (${database}) to go on: `);
+  const typed = await terminal.ask(`Type the name of the PostgreSQL database (${database}) to go on: `, options.signal);
   if (typed === null) throw new DualDbError("INTERRUPTED", "Nothing was ended.");
   return typed.trim();
 }

@@ -13,10 +13,12 @@ function interruption(): AbortSignal {
 }
 
 /** On standard error: standard output belongs to the result. */
-async function ask(question: string): Promise<string | null> {
+async function ask(question: string, signal: AbortSignal | undefined): Promise<string | null> {
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   const left = new AbortController();
   prompt.once("close", () => left.abort());
+  signal?.addEventListener("abort", () => left.abort(), { once: true });
+  if (signal?.aborted === true) left.abort();
   try {
     return await prompt.question(question, { signal: left.signal });
   } catch {

@@ -7,8 +7,8 @@ export interface Terminal {
   readonly stderr: Stream;
   /** Aborted when somebody presses Ctrl-C. Asked for once by a command that can end early; the others end at once. */
   readonly interruption: () => AbortSignal;
-  /** Asks whoever sits there, who may leave it (null); absent where nobody does. */
-  readonly ask?: ((question: string) => Promise<string | null>) | undefined;
+  /** Asks whoever sits there, who may leave it (null), also by the signal; absent where nobody does. */
+  readonly ask?: ((question: string, signal: AbortSignal | undefined) => Promise<string | null>) | undefined;
 }
 
 export interface Stream {

@@ -53,6 +53,25 @@ describe("dualdb finalize", () => {
     expect((await pair.rows("postgres", "SELECT finalized FROM dualdb_state"))[0]?.finalized).toBe(0);
   });
 
+  test("leaves the question when it is interrupted", async () => {
+    const pair = await travelledPair("P-S");
+    const interrupted = new AbortController();
+    const stream = { write: () => undefined };
+    const ask = (_question: string, signal: AbortSignal | undefined) =>
+      new Promise<null>((resolve) => {
+        signal?.addEventListener("abort", () => resolve(null));
+        interrupted.abort();
+      });
+    const terminal = {
+      env: pair.env("P-S"),
+      stdout: stream,
+      stderr: stream,
+      interruption: () => interrupted.signal,
+      ask,
+    };
+    expect(await run(finalize(), terminal)).toBe(130);
+  });
+
   test("ends nothing while the gate is closed, and with status 1 where it cannot be told", async () => {
     const pair = await travelledPair("--S");
     const closed = await dualdb(finalize("--confirm", nameOf(pair), "--json"), pair.env("--S"));
