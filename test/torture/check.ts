@@ -141,8 +141,9 @@ class Judge {
   }
 
   #touched(row: ModelRow): Deviation[] {
-    const found = this.#deviationsOf(row, this.#now.get(`${row.table}/${row.row}`));
-    if (found.length === 0 || !this.#isConflict(row)) return found;
+    const stored = this.#now.get(`${row.table}/${row.row}`);
+    const found = this.#deviationsOf(row, stored);
+    if (found.length === 0 || !(this.#isConflict(row) || this.#hasComeIn(row, stored))) return found;
     this.excused += 1;
     return [];
   }
@@ -183,6 +184,17 @@ class Judge {
     const id = row.split("/")[0];
     const document = [...this.#now.values()].find((other) => other.table === "documents" && other.values.id === id);
     return document !== undefined && existence(this.#evidence.model.get("documents", document.row)) === null;
+  }
+
+  /**
+   * A profile that only PostgreSQL had comes in after a forced roll-back. Whoever has deleted the same user's profile on SQLite
+   * meanwhile has deleted another row: it had another key.
+   */
+  #hasComeIn({ table, cells }: ModelRow, stored: StoredRow | undefined): boolean {
+    const id = cells.get("id");
+    const storedId = stored?.values.id ?? null;
+    if (!this.#wasForced || table !== "user_profiles" || id === undefined || storedId === null) return false;
+    return storedId !== id.settled && id.seen.has(storedId);
   }
 
   #isConflict({ table, row, cells }: ModelRow): boolean {
