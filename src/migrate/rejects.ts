@@ -16,17 +16,21 @@ export interface Reject extends Finding {
   readonly row: Readonly<Record<string, JsonValue>>;
 }
 
-/** The rows of one table that were set aside. Each is there once, however often it is refused; a line that is there already is kept. */
+/**
+ * The rows of one table that were set aside. Each is there once, however often it is refused; a line that is there already is kept. Rows
+ * without a key that are alike are there as often as there are such rows.
+ */
 export class Rejects {
   readonly path: string;
   readonly #table: Table;
   #file: FileHandle | null = null;
-  /** Keys of the file, as far as it was there before. */
-  #former: Set<string> | null = null;
-  readonly #refused = new Set<string>();
+  /** What the file held before, and this run has not come to yet. */
+  #former: Rows | null = null;
+  readonly #refused: Rows;
 
   constructor(folder: string, table: Table) {
     this.#table = table;
+    this.#refused = new Rows(table);
     this.path = fileOfTable(folder, table.name, ".jsonl");
   }
 
@@ -46,8 +50,8 @@ export class Rejects {
   }
 
   async #add(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
-    this.#former ??= await this.#keys();
-    const fresh = rejected.filter(({ row }) => this.#former?.has(this.#identityOf(row)) !== true);
+    this.#former ??= await this.#rowsThere();
+    const fresh = rejected.filter(({ row }) => this.#former?.take(this.#identityOf(row)) !== true);
     for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
     if (fresh.length === 0) return;
     this.#file ??= await openPrivateFile(this.path, "a");
@@ -59,7 +63,7 @@ export class Rejects {
   async settle(): Promise<void> {
     await this.close();
     if (!existsSync(this.path)) return;
-    await onFile(this.path, () => this.keep((reject) => this.#refused.has(this.#identityIn(reject))));
+    await onFile(this.path, () => this.keep((reject) => this.#refused.take(this.#identityIn(reject))));
   }
 
   /** Leaves only some of the lines, and no file where that is none. */
@@ -97,12 +101,41 @@ export class Rejects {
     return this.#table.key.length > 0 ? reject.key : JSON.stringify(reject.row);
   }
 
-  async #keys(): Promise<Set<string>> {
-    const keys = new Set<string>();
-    if (!existsSync(this.path)) return keys;
+  async #rowsThere(): Promise<Rows> {
+    const rows = new Rows(this.#table);
+    if (!existsSync(this.path)) return rows;
     if (!(await endsWhole(this.path))) await this.keep(() => true, true);
-    if (existsSync(this.path)) for await (const { reject } of rejectsIn(this.path)) keys.add(this.#identityIn(reject));
-    return keys;
+    if (existsSync(this.path)) for await (const { reject } of rejectsIn(this.path)) rows.add(this.#identityIn(reject));
+    return rows;
+  }
+}
+
+/** Rows by what tells them apart: a key once, a row without one as often as it comes up. */
+class Rows {
+  readonly #isKeyless: boolean;
+  readonly #counts = new Map<string, number>();
+
+  constructor({ key }: Table) {
+    this.#isKeyless = key.length === 0;
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  has(identity: string): boolean {
+    return this.#counts.has(identity);
+  }
+
+  add(identity: string): void {
+    this.#counts.set(identity, (this.#counts.get(identity) ?? 0) + 1);
+  }
+
+  /** Whether it is there; one of several rows without a key is not there any more. */
+  take(identity: string): boolean {
+    const count = this.#counts.get(identity) ?? 0;
+    if (this.#isKeyless) this.#counts.set(identity, count - 1);
+    return count > 0;
   }
 }
 

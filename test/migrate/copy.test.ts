@@ -176,6 +176,33 @@ describe("two databases that are no pair", () => {
     },
   );
 
+  test("a table without a key is copied whole or not at all, so that a run that was interrupted can be repeated", async () => {
+    const both = await databases(
+      `CREATE TABLE log (line TEXT); ${numbers(2_000)} INSERT INTO log SELECT 'line ' || (i % 100) FROM n;`,
+      "CREATE TABLE log (line text CHECK (line <> 'line 7'))",
+    );
+    const controller = new AbortController();
+    const interrupted = both.copy({
+      batchSize: 100,
+      signal: controller.signal,
+      onProgress: ({ rows }) => rows >= 1_000 && controller.abort(),
+    });
+    await expect(interrupted).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(await runAt(both.url, "SELECT 1 FROM log")).toEqual([]);
+    expect(counts(await both.copy({ batchSize: 100 }))).toEqual([["log", 2_000, 1_980, 0, 20, 0]]);
+    expect(linesOf(join(both.rejects, "log.jsonl"))).toHaveLength(20);
+    await both.sqlite("DELETE FROM log");
+    const back = new AbortController();
+    const halfway = both.copy({
+      from: "postgres",
+      batchSize: 100,
+      signal: back.signal,
+      onProgress: ({ rows }) => rows >= 1_000 && back.abort(),
+    });
+    await expect(halfway).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(counts(await both.copy({ from: "postgres" }))).toEqual([["log", 1_980, 1_980, 0, 0, 0]]);
+  });
+
   test("what cannot go is set aside once, with its reason, and goes when it has been corrected", async () => {
     const both = await databases(
       `CREATE TABLE parents (id TEXT PRIMARY KEY, email TEXT);

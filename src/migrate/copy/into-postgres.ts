@@ -9,7 +9,7 @@ import { tidyTable } from "./aftermath.js";
 import { type Batch, batchesOf, type RefusedRow } from "./batch.js";
 import { CycleLoad } from "./cycle-load.js";
 import type { Lines } from "./lines.js";
-import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
+import { isAboutRows, type Loaded, type LoadMode, orphaned, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
 
@@ -31,9 +31,6 @@ async function withCare(
 }
 
 const unknown = { column: "", reason: "" };
-
-/** As PostgreSQL says it. */
-const orphaned = "CONSTRAINT_VIOLATED 23503";
 
 /** Runs its work in a transaction of PostgreSQL: one for each batch, or the same for all of them. */
 type InTransaction = <T>(work: (transaction: PostgresTransaction) => Promise<T>) => Promise<T>;
@@ -147,7 +144,9 @@ class IntoPostgres {
     }
     const one = new TableRun(this.#run, table, await this.#count(table));
     try {
-      await this.#batches(one, isEmpty ? "insert" : "merge");
+      if (table.key.length > 0) await this.#batches(one, isEmpty ? "insert" : "merge", this.#inTransaction);
+      // Nobody could go on with a part of it.
+      else await this.#inTransaction((target) => this.#batches(one, "insert", (work) => work(target)));
       one.tally.extra = isEmpty ? 0 : await this.#extra(one);
       this.#tables.push(await this.#finish(one));
     } finally {
@@ -156,12 +155,12 @@ class IntoPostgres {
   }
 
   /** The next batch is read while PostgreSQL is still at work on the one before. */
-  async #batches(one: TableRun, mode: LoadMode): Promise<void> {
+  async #batches(one: TableRun, mode: LoadMode, inTransaction: InTransaction): Promise<void> {
     const load = new PostgresLoad(one.table, this.#foreignKeys(one.table));
     const batches = batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch);
     one.step();
     for (let next = await batches.next(); !next.done; ) {
-      const loading = withCare(next.value, (lines) => this.#inTransaction((target) => load.run(target, lines, mode)));
+      const loading = withCare(next.value, (lines) => inTransaction((target) => load.run(target, lines, mode)));
       // A failure is met where it is waited for, which may be later than it happens.
       loading.catch(() => undefined);
       next = await batches.next();

@@ -71,7 +71,9 @@ class IntoSqlite {
     }
     const one = new TableRun(this.#run, table, await this.#estimate(table));
     try {
-      await this.#batches(one, before === 0 && table.key.length === 0 ? "insert" : "merge", inTransaction);
+      if (table.key.length > 0) await this.#batches(one, "merge", inTransaction);
+      // Nobody could go on with a part of it.
+      else await inTransaction((target) => this.#batches(one, "insert", (work) => work(target)));
       const { written, alreadyThere } = one.tally;
       one.tally.extra = Math.max(0, (await count(inTransaction, table)) - written - alreadyThere);
       this.#tables.push(await one.finish());
