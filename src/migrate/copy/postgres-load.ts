@@ -174,10 +174,23 @@ const stage = "pg_temp.dualdb_stage";
 const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
+/** Why a row without its parent cannot go. */
+export const orphaned = "the row that its foreign key points to is not there";
 
 function refusedBecause(error: DualDbError): Refused {
-  return { column: error.column ?? "", reason: reasonOf(error) };
+  const { sqlState, constraint } = error.details;
+  const meaning = meanings[String(sqlState)];
+  if (meaning === undefined) return { column: error.column ?? "", reason: reasonOf(error) };
+  return { column: error.column ?? "", reason: `${meaning} (${constraint ?? sqlState})` };
 }
+
+/** The constraints that rows meet most. */
+const meanings: Readonly<Record<string, string>> = {
+  "23502": "NULL in a column that is NOT NULL",
+  [foreignKeyViolated]: orphaned,
+  "23505": "another row has the same unique value",
+  "23514": "a CHECK does not hold",
+};
 
 /** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
 export function isAboutRows(error: unknown): error is DualDbError {
