@@ -141,14 +141,19 @@ class Judge {
   }
 
   #touched(row: ModelRow): Deviation[] {
-    const stored = this.#now.get(`${row.table}/${row.row}`);
-    const found = this.#deviationsOf(row, stored);
-    if (found.length === 0 || !(this.#isConflict(row) || this.#hasComeIn(row, stored))) return found;
+    const found = this.#deviationsOf(row);
+    if (found.length === 0 || !this.#isExcused(row)) return found;
     this.excused += 1;
     return [];
   }
 
-  #deviationsOf({ table, row, cells }: ModelRow, stored: StoredRow | undefined): Deviation[] {
+  /** What a forced roll-back may leave otherwise than the last call wanted it. */
+  #isExcused(row: ModelRow): boolean {
+    return this.#isConflict(row) || this.#hasComeIn(row) || this.#hasComeInWithParent(row);
+  }
+
+  #deviationsOf({ table, row, cells }: ModelRow): Deviation[] {
+    const stored = this.#now.get(`${table}/${row}`);
     const exists = cells.get("$");
     const name = `${table} ${row}`;
     if (exists !== undefined && !allows(exists, stored !== undefined)) {
@@ -190,11 +195,20 @@ class Judge {
    * A profile that only PostgreSQL had comes in after a forced roll-back. Whoever has deleted the same user's profile on SQLite
    * meanwhile has deleted another row: it had another key.
    */
-  #hasComeIn({ table, cells }: ModelRow, stored: StoredRow | undefined): boolean {
+  #hasComeIn({ table, row, cells }: ModelRow): boolean {
     const id = cells.get("id");
-    const storedId = stored?.values.id ?? null;
+    const storedId = this.#now.get(`${table}/${row}`)?.values.id ?? null;
     if (!this.#wasForced || table !== "user_profiles" || id === undefined || storedId === null) return false;
     return storedId !== id.settled && id.seen.has(storedId);
+  }
+
+  /** With such a profile come its analyses: SQLite never had them, so that no cascade there can have meant them. */
+  #hasComeInWithParent({ table, cells }: ModelRow): boolean {
+    if (!this.#wasForced || table !== "user_analysis_history") return false;
+    return [...(cells.get("user_id")?.seen ?? [])].some((user) => {
+      const profile = this.#evidence.model.get("user_profiles", String(user));
+      return profile !== undefined && this.#deviationsOf(profile).length > 0 && this.#isExcused(profile);
+    });
   }
 
   #isConflict({ table, row, cells }: ModelRow): boolean {
