@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { epochChoices } from "../data/discover.js";
 import type { ToolOptions } from "../migrate/options.js";
 import { progressDisplay } from "./progress-display.js";
 import { reporting } from "./reporting.js";
@@ -26,6 +27,7 @@ interface CommonOptions {
   readonly sqlite?: string;
   readonly pg?: string;
   readonly tables?: readonly string[];
+  readonly epoch?: readonly string[];
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -41,6 +43,11 @@ export function toolCommand<Result extends object>(
     .option("--sqlite <path|url>", "the SQLite file or libSQL server (default: TURSO_DATABASE_URL or SQLITE_DB_PATH)")
     .option("--pg <url>", "the PostgreSQL database (default: DATABASE_URL and the like)")
     .option("--tables <a,b>", "only these tables", namesOf)
+    .option(
+      "--epoch <unit>",
+      "SQLite's numbers for times count seconds or milliseconds; table.column=unit for one column, repeatable",
+      (choice: string, before: readonly string[] = []) => [...before, choice],
+    )
     .option("--json", "write one JSON document to standard output")
     .option("--quiet", "no progress, and only what is amiss")
     .addHelpText("after", tool.jsonHelp);
@@ -53,17 +60,18 @@ async function runTool<Result extends object>(
   command: Command,
   terminal: Terminal,
 ): Promise<number> {
-  const { sqlite, pg, tables, json = false, quiet = false } = command.opts<CommonOptions>();
+  const { sqlite, pg, tables, epoch, json = false, quiet = false } = command.opts<CommonOptions>();
   const display = progressDisplay(terminal, quiet || json);
-  const options: ToolOptions = {
-    env: terminal.env,
-    ...(sqlite === undefined ? {} : { sqlite }),
-    ...(pg === undefined ? {} : { postgres: pg }),
-    ...(tables === undefined ? {} : { tables }),
-    signal: terminal.interruption(),
-    onProgress: display.show,
-  };
   return reporting(json, terminal, {} as Partial<Result>, async (document) => {
+    const options: ToolOptions = {
+      env: terminal.env,
+      ...(sqlite === undefined ? {} : { sqlite }),
+      ...(pg === undefined ? {} : { postgres: pg }),
+      ...(tables === undefined ? {} : { tables }),
+      ...(epoch === undefined ? {} : { epochs: epochChoices(epoch) }),
+      signal: terminal.interruption(),
+      onProgress: display.show,
+    };
     const result = await tool.run(options, { ...command.opts(), args: command.args }).finally(display.end);
     Object.assign(document, result);
     if (!json) tool.print(result, terminal, quiet);

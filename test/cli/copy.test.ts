@@ -138,4 +138,30 @@ describe("dualdb copy", () => {
     expect(JSON.parse(blocked.out)).toMatchObject({ ok: false, error: { code: "FILE_UNUSABLE" } });
     expect(blocked.status).toBe(1);
   });
+
+  test("counts times as --epoch says where the rows do not tell, and refuses a column that is none", async () => {
+    const file = freshSqlite();
+    const engine = await openAt(file);
+    await script(
+      engine,
+      "CREATE TABLE runs (id INTEGER PRIMARY KEY, began INTEGER, n INTEGER); INSERT INTO runs VALUES (1, 5, 1)",
+    );
+    await engine.close();
+    const url = await freshPostgres();
+    await runAt(url, "CREATE TABLE runs (id bigint PRIMARY KEY, began timestamptz, n bigint)");
+    const args = ["--sqlite", file, "--pg", url, "--rejects", join(freshDirectory(), "rejects")];
+    const unsure = await dualdb(args);
+    expect(unsure.status).toBe(3);
+    expect(unsure.out).toContain("--epoch");
+    for (const wrong of ["runs.n=seconds", "weeks"]) {
+      const refused = await dualdb([...args, "--epoch", wrong]);
+      expect({ wrong, status: refused.status, code: refused.err.includes("--epoch") }).toEqual({
+        wrong,
+        status: 2,
+        code: true,
+      });
+    }
+    expect((await dualdb([...args, "--epoch", "seconds", "--epoch", "runs.began=milliseconds"])).status).toBe(0);
+    expect(await runAt(url, "SELECT extract(epoch FROM began)::float AS began FROM runs")).toEqual([{ began: 0.005 }]);
+  });
 });
