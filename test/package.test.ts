@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { createClient } from "@libsql/client";
 import { beforeAll, describe, expect, test } from "vitest";
 import { freshPostgres, freshSqlite } from "./support/databases.js";
 import { installPackage } from "./support/installed.js";
@@ -40,6 +41,38 @@ async function linesOf(bot: ChildProcess, wanted: number): Promise<string[]> {
   if (bot.stdout === null) return lines;
   for await (const line of createInterface({ input: bot.stdout })) if (lines.push(line) === wanted) break;
   return lines;
+}
+
+/** The part of MIGRATION.md about tables that are not the package's. */
+function recipe(): string {
+  return /^## My own tables\n.*?(?=^## )/ms.exec(readText("MIGRATION.md"))?.[0] ?? "";
+}
+
+async function onFile(file: string, text: string): Promise<void> {
+  const client = createClient({ url: `file:${file}`, concurrency: 1 });
+  await client.executeMultiple(`PRAGMA foreign_keys = OFF; ${text}`);
+  client.close();
+}
+
+/** Runs a command as a document shows it: its line, then what it prints, with … for lines that are left out, and any figure for a rate. */
+async function shows(shown: string, env: NodeJS.ProcessEnv): Promise<1> {
+  const [line = "", ...lines] = shown.trimEnd().split("\n");
+  const [command = "", remark = ""] = line.split(/\s+# /);
+  const failed = ({ code, stdout }: { readonly code?: unknown; readonly stdout?: string }) => ({ code, stdout });
+  const done = await dualdb(command.split(" "), env).catch(failed);
+  const code = "code" in done ? done.code : 0;
+  expect({ command, code }).toEqual({ command, code: Number(/status (\d)/.exec(remark)?.[1] ?? 0) });
+  let rest = `\n${withoutRates(done.stdout ?? "")}`;
+  for (const piece of withoutRates(`\n${lines.join("\n")}\n`).split(/(?<=\n)…(?=\n)/)) {
+    expect(rest).toContain(piece);
+    rest = rest.slice(rest.indexOf(piece) + piece.length - 1);
+  }
+  expect(rest).toBe("\n");
+  return 1;
+}
+
+function withoutRates(text: string): string {
+  return text.replaceAll(/[\d,]+ rows\/s/g, "… rows/s");
 }
 
 describe("the packed tarball", () => {
@@ -101,9 +134,11 @@ describe("the documents", () => {
 
   test("the commands that MIGRATION.md gives do what it says", async () => {
     const env = { DATABASE_URL: await freshPostgres(), SQLITE_DB_PATH: freshSqlite() };
-    const commands = [...readText("MIGRATION.md").matchAll(/npx dualdb ([a-z_ -]+)/g)].map(([, args]) =>
-      String(args).trim(),
-    );
+    const commands = [
+      ...readText("MIGRATION.md")
+        .replace(recipe(), "")
+        .matchAll(/npx dualdb ([a-z_ -]+)/g),
+    ].map(([, args]) => String(args).trim());
     expect(commands).toEqual(expect.arrayContaining(["migrate", "migrate --list", "migrate create add_notes"]));
     // No bot has told a gate of its work, and finalize asks somebody who sits there.
     const done = () => 0;
@@ -117,6 +152,18 @@ describe("the documents", () => {
     expect(names).toEqual([expect.stringMatching(/^\d{14}_add_notes\.sql$/)]);
     expect(readdirSync(join(folder, "migrations/libsql"))).toEqual(names);
   });
+
+  test("the recipe for one's own tables shows what one sees", async () => {
+    const file = freshSqlite();
+    const env = { DATABASE_URL: await freshPostgres(), SQLITE_DB_PATH: file };
+    const steps = recipe().matchAll(/```(sql|console)\n(.*?)```|`(UPDATE .*?)`/gs);
+    let commands = 0;
+    for (const [, kind, block = "", update] of steps) {
+      if (kind !== "console") await onFile(file, update ?? block);
+      else for (const shown of block.split(/^\$ npx dualdb /m).slice(1)) commands += await shows(shown, env);
+    }
+    expect(commands).toBe(5);
+  }, 60_000);
 
   test("every code and variable that they name is there", async () => {
     const { codes } = await import("../src/errors.js");

@@ -29,7 +29,7 @@ const clocks: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD HH24:MI:SS'::text\\)$`), "CURRENT_TIMESTAMP"],
   [new RegExp(`^to_char\\(${utc}, 'YYYY-MM-DD'::text\\)$`), "CURRENT_DATE"],
   [new RegExp(`^(\\(?${utc}\\)?|\\(?CURRENT_DATE\\)?)$`), "CURRENT_DATE"],
-  [/^\(?floor\(EXTRACT\(epoch FROM now\(\)\)\)\)?$/i, "(CAST(strftime('%s', 'now') AS INTEGER))"],
+  [/^\(?(floor)?\(EXTRACT\(epoch FROM now\(\)\)\)\)?$/i, "(CAST(strftime('%s', 'now') AS INTEGER))"],
 ];
 
 /** `'x'::text` is `'x'` to SQLite. */
