@@ -85,7 +85,7 @@ export function hasCode(error: unknown, ...wanted: readonly ErrorCode[]): error 
 export function errorFields(error: unknown): Record<string, unknown> {
   if (error instanceof DualDbError) {
     const { code, message, side, table, column } = error;
-    return { code, message, side, table, column, ...error.details };
+    return { ...error.details, code, message, side, table, column };
   }
   return { code: "UNEXPECTED", message: error instanceof Error ? error.name : typeof error };
 }

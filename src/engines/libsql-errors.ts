@@ -76,7 +76,7 @@ function constraint(facts: DriverFacts): DualDbError | undefined {
   const names = columns.map(({ column }) => column);
   const where = table === undefined ? "" : ` of ${table} (${names.join(", ")})`;
   const message = `the database refused the change: ${kind === "" ? "a" : `its ${kind}`} constraint${where} does not hold`;
-  const details = { code: facts.code, constraint: kind === "" ? "OTHER" : kind, columns: names };
+  const details = { driverCode: facts.code, constraint: kind === "" ? "OTHER" : kind, columns: names };
   return make("CONSTRAINT_VIOLATED", message, facts, { table, column: names[0], details });
 }
 
@@ -180,5 +180,10 @@ function property(value: unknown, name: string): unknown {
 }
 
 function make(code: ErrorCode, message: string, facts: DriverFacts, more: ErrorOptions = {}): DualDbError {
-  return new DualDbError(code, message, { side: "sqlite", cause: facts.cause, details: { code: facts.code }, ...more });
+  return new DualDbError(code, message, {
+    side: "sqlite",
+    cause: facts.cause,
+    details: { driverCode: facts.code },
+    ...more,
+  });
 }

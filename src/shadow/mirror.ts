@@ -1,7 +1,8 @@
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
+import { isRefusal, reasonOf } from "../data/refusal.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
-import { DualDbError, hasCode } from "../errors.js";
+import { DualDbError } from "../errors.js";
 import { Backlog, type Scope } from "./backlog.js";
 import { applyPlan, type End, type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal, type Refusal, type Selection } from "./journal.js";
@@ -244,16 +245,4 @@ export function assertBackward({ sqlite, postgres }: PairState): void {
   const halfway = sqlite.primary === "postgres" && postgres.primary === "sqlite";
   const primary = sqlite.primary === "postgres" && postgres.primary === "postgres";
   if (!halfway && !primary) throw overtaken();
-}
-
-/** What a target says about rows, as opposed to what it says about itself. */
-export function isRefusal(error: unknown): error is DualDbError {
-  return hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED", "QUERY_FAILED");
-}
-
-export function reasonOf(error: DualDbError): string {
-  const { table, column, details } = error;
-  const where = [table, column].filter((name) => name !== undefined).join(".");
-  const state = details.sqlState ?? details.constraint ?? details.driverCode ?? "";
-  return [error.code, where, String(state)].filter((part) => part !== "").join(" ");
 }

@@ -79,14 +79,14 @@ test("what only PostgreSQL can refuse is tried there: keys, limits of indexes an
   );
   const { findings } = await doctor(options);
   expect(findings.map(short).sort()).toEqual([
-    "players.age refused 1 (6): the CHECK constraint players_age_check does not hold",
-    "players.email refused 1 (11): larger than an index or a search vector can hold",
+    "players.age refused 1 (6): a CHECK does not hold (players_age_check)",
+    "players.email refused 1 (11): larger than an index or a search vector can hold (players_email_key)",
     "players.email refused 2 (3 4): duplicate under the unique key (email)",
     "players.mood refused 1 (5): no value of mood (22P02)",
     "players.small altered 1 (9): fraction in an integer column",
     expect.stringMatching(/^players\.small refused 1 \(7\): .*range/),
     "players.story altered 1 (8): NUL or a lone surrogate in text",
-    "players.story refused 1 (10): larger than an index or a search vector can hold",
+    "players.story refused 1 (10): larger than an index or a search vector can hold (54000)",
     "players.team refused 1 (2): no such row in teams",
   ]);
 });
@@ -99,7 +99,7 @@ test("too much text in a column that is NOT NULL is found in the bot's own table
   await (await pair.sqlite).transaction({ mode: "write" }, (transaction) => transaction.script(words));
   const { findings } = await doctor({ env: pair.env("---") });
   expect(findings.map(short)).toEqual([
-    "messages.message_content refused 1 (old-message-1): larger than an index or a search vector can hold",
+    "messages.message_content refused 1 (old-message-1): larger than an index or a search vector can hold (54000)",
   ]);
 });
 

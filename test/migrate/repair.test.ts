@@ -102,7 +102,8 @@ describe("databases that are no pair", () => {
     const report = await repair({ ...both, apply: true });
     expect(report.equal).toBe(false);
     expect(report.left.map(({ table, key }) => `${table} ${key}`).sort()).toEqual(["children 3", "parents 3"]);
-    expect(report.left.every(({ reason }) => reason.startsWith("CONSTRAINT_VIOLATED"))).toBe(true);
+    for (const { reason } of report.left)
+      expect(reason).toMatch(/^(a CHECK does not hold|the row that its foreign key points to is not there) \(/);
     expect(report.verified === null ? [] : found(report.verified)).toEqual(["missing 3", "missing 3"]);
     expect(await runAt(both.postgres, "SELECT * FROM parents ORDER BY id")).toEqual([
       { id: 1, name: "a" },

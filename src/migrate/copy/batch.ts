@@ -4,6 +4,7 @@ import { encodeRow } from "../../data/copy-text.js";
 import { everySqliteRow } from "../../data/every-sqlite-row.js";
 import type { Finding } from "../../data/finding.js";
 import { PageSize } from "../../data/page-size.js";
+import { type PlainFormat, plainFormats } from "../../data/plain-format.js";
 import { ReadPage, type SqlitePage, SqlitePages, type Window } from "../../data/sqlite-pages.js";
 import type { Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
@@ -21,15 +22,15 @@ export interface Batch {
   readonly lines: Lines;
   readonly findings: readonly Finding[];
   readonly refused: readonly RefusedRow[];
-  /** The rows of some of the lines; none where they are CSV. */
+  /** The rows of some of the lines; none where SQLite has written them. */
   rows(lines: readonly number[]): Promise<SourceRow[]>;
-  /** The same rows in the text format, each looked at. */
+  /** The same rows in the usual form, each looked at. */
   careful(): Promise<Batch>;
 }
 
 /** A batch is in memory twice: one is sent while the next is read. */
 const mostBytes = 5_000_000;
-/** How many batches are read row by row before SQLite's own CSV is tried again, at most. */
+/** How many batches are read row by row before SQLite's own forms are tried again, at most. */
 const mostPatience = 32;
 
 /** Every row of the table as the mirror would carry it. */
@@ -55,7 +56,7 @@ function isFull({ read, lines }: Batch, mostRows: number): boolean {
   return read >= mostRows || lines.bytes >= mostBytes;
 }
 
-/** Batches of CSV as long as the rows are plain; where they are not, a batch of lines. */
+/** Batches that SQLite has written itself, in the fastest form in which their rows are plain; where they are in none, lines. */
 class Reader {
   readonly #pages: SqlitePages;
   readonly #table: Table;
@@ -70,16 +71,21 @@ class Reader {
     this.#mostRows = mostRows;
   }
 
+  /** What a batch did not do with is left out for a while, which grows as long as it does no good to come back to it. */
   async *batches(): AsyncGenerator<Batch> {
-    for (let patience = 0; !this.#isOver; ) {
-      const plain = new PlainBatch(this.#pages, this.#table);
-      const isPlain = await this.#fill(plain);
-      yield plain;
-      patience = isPlain || plain.read > 0 ? 0 : Math.min(mostPatience, Math.max(1, patience * 2));
-      for (let batches = 0; !isPlain && batches <= patience && !this.#isOver; batches++) {
-        const batch = new GrowingBatch(this.#table);
-        await this.#fill(batch);
-        yield batch;
+    for (let form = 0, staying = 0, patience = 1; !this.#isOver; ) {
+      if (staying === 0) form = 0;
+      const format = plainFormats[form];
+      const batch =
+        format === undefined ? new GrowingBatch(this.#table) : new PlainBatch(this.#pages, this.#table, format);
+      const isWhole = await this.#fill(batch);
+      yield batch;
+      if (isWhole && form === 0) patience = 1;
+      else if (isWhole) staying--;
+      else {
+        form++;
+        staying = patience;
+        patience = Math.min(mostPatience, patience * 2);
       }
     }
   }
@@ -102,20 +108,23 @@ class Reader {
 /** Rows that nobody has looked at: where PostgreSQL refuses one, all of them have to be read again. */
 class PlainBatch implements Batch {
   read = 0;
-  readonly lines = new Lines("csv");
+  readonly lines: Lines;
   readonly findings = [];
   readonly refused = [];
   readonly #pages: SqlitePages;
   readonly #table: Table;
+  readonly #format: PlainFormat;
   readonly #windows: Window[] = [];
 
-  constructor(pages: SqlitePages, table: Table) {
+  constructor(pages: SqlitePages, table: Table, format: PlainFormat) {
     this.#pages = pages;
     this.#table = table;
+    this.#format = format;
+    this.lines = new Lines(format);
   }
 
   async take(pages: SqlitePages, window: Window): Promise<number | null> {
-    const page = await pages.csv(window);
+    const page = await pages.plain(this.#format, window);
     if (page === null) return null;
     this.lines.addPiece(page.data, page.rows);
     this.read += page.rows;

@@ -1,6 +1,7 @@
 import { type Component, componentsOf } from "../../data/components.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
+import { orphaned } from "../../data/refusal.js";
 import { exactRowsOf } from "../../data/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
@@ -9,7 +10,7 @@ import { tidyTable } from "./aftermath.js";
 import { type Batch, batchesOf, type RefusedRow } from "./batch.js";
 import { CycleLoad } from "./cycle-load.js";
 import type { Lines } from "./lines.js";
-import { isAboutRows, type Loaded, type LoadMode, orphaned, PostgresLoad } from "./postgres-load.js";
+import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
 
@@ -24,7 +25,7 @@ async function withCare(
   try {
     return { batch, loaded: await load(batch.lines) };
   } catch (error) {
-    if (batch.lines.format !== "csv" || !isAboutRows(error)) throw error;
+    if (batch.lines.plain === null || !isAboutRows(error)) throw error;
     const careful = await batch.careful();
     return { batch: careful, loaded: await load(careful.lines) };
   }

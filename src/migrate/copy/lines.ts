@@ -1,14 +1,17 @@
-/** Data for one COPY as the bytes that are sent; in the text format a line by itself can be taken out of them. */
+import type { PlainFormat } from "../../data/plain-format.js";
+
+/** Data for one COPY as the bytes that are sent. In the usual form a line by itself can be taken out of them. */
 export class Lines {
-  readonly format: "text" | "csv";
+  /** The form in which SQLite has written them; null for the usual one. */
+  readonly plain: PlainFormat | null;
   size = 0;
   bytes = 0;
   readonly #pieces: Uint8Array[] = [];
   #piece = "";
   #lines: readonly string[] | null = null;
 
-  constructor(format: "text" | "csv" = "text") {
-    this.format = format;
+  constructor(plain: PlainFormat | null = null) {
+    this.plain = plain;
   }
 
   static of(lines: Iterable<string>): Lines {
@@ -18,7 +21,7 @@ export class Lines {
     return all;
   }
 
-  /** A line of the text format, with the line feed at its end. */
+  /** A line with the line feed at its end. */
   add(line: string): void {
     this.#piece += line;
     this.size++;
@@ -34,6 +37,7 @@ export class Lines {
 
   /** So many rows at once. */
   addPiece(data: Uint8Array, rows: number): void {
+    if (rows === 0) return;
     this.size += rows;
     this.#push(data);
   }

@@ -1,9 +1,9 @@
-import { csvFormat } from "../../data/sqlite-csv.js";
+import type { PlainFormat } from "../../data/plain-format.js";
+import { reasonOf } from "../../data/refusal.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { type DualDbError, hasCode } from "../../errors.js";
-import { reasonOf } from "../../shadow/mirror.js";
 import { Lines } from "./lines.js";
 
 /** What became of the lines of one batch. */
@@ -24,7 +24,8 @@ export type LoadMode = "insert" | "merge";
 
 /**
  * Brings lines of COPY into one table, in a transaction of somebody else. What PostgreSQL refuses is found and left out; everything else
- * is in the table when it is done. CSV is all or nothing: its refusal comes out, and the transaction goes on.
+ * is in the table when it is done. What SQLite has written itself is all or nothing: its
+ * refusal comes out, and the transaction goes on.
  */
 export class PostgresLoad {
   readonly #table: Table;
@@ -70,7 +71,7 @@ export class PostgresLoad {
     } catch (error) {
       if (!isAboutRows(error)) throw error;
       await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
-      if (part.format === "csv") throw error;
+      if (part.plain !== null) throw error;
       return this.#withoutRefused(transaction, part, mode, refused, error);
     }
   }
@@ -96,12 +97,12 @@ export class PostgresLoad {
   }
 
   #insert(transaction: PostgresTransaction, part: Part): Promise<number> {
-    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table), part.format), part.data());
+    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table), part.plain), part.data());
   }
 
   async #merge(transaction: PostgresTransaction, part: Part): Promise<number> {
     await transaction.script(`TRUNCATE ${stage}`);
-    const staged = await transaction.copyIn(copyText(this.#table, stage, part.format), part.data());
+    const staged = await transaction.copyIn(copyText(this.#table, stage, part.plain), part.data());
     if (staged !== part.size)
       throw new Error(`${this.#table.name}: of ${part.size} rows PostgreSQL has read ${staged}`);
     const text = mergeText(this.#table, stage);
@@ -113,7 +114,7 @@ export class PostgresLoad {
     const outside = this.#foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
     if (outside.length === 0) return [];
     await transaction.script(stageText(this.#table));
-    await transaction.copyIn(copyText(this.#table, stage, "text", [ordinal]), part.numbered());
+    await transaction.copyIn(copyText(this.#table, stage, null, [ordinal]), part.numbered());
     const text = outside.map(orphansText).join(" UNION ");
     const rows = await transaction.query({ sql: text, text, values: [] });
     return rows.map(({ n }) => Number(n));
@@ -134,8 +135,8 @@ class Part {
     return this.indexes.length;
   }
 
-  get format(): Lines["format"] {
-    return this.#lines.format;
+  get plain(): PlainFormat | null {
+    return this.#lines.plain;
   }
 
   async *data(): AsyncGenerator<Uint8Array, void> {
@@ -174,23 +175,9 @@ const stage = "pg_temp.dualdb_stage";
 const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
-/** Why a row without its parent cannot go. */
-export const orphaned = "the row that its foreign key points to is not there";
-
 function refusedBecause(error: DualDbError): Refused {
-  const { sqlState, constraint } = error.details;
-  const meaning = meanings[String(sqlState)];
-  if (meaning === undefined) return { column: error.column ?? "", reason: reasonOf(error) };
-  return { column: error.column ?? "", reason: `${meaning} (${constraint ?? sqlState})` };
+  return { column: error.column ?? "", reason: reasonOf(error) };
 }
-
-/** The constraints that rows meet most. */
-const meanings: Readonly<Record<string, string>> = {
-  "23502": "NULL in a column that is NOT NULL",
-  [foreignKeyViolated]: orphaned,
-  "23505": "another row has the same unique value",
-  "23514": "a CHECK does not hold",
-};
 
 /** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
 export function isAboutRows(error: unknown): error is DualDbError {
@@ -204,9 +191,9 @@ function stageText(table: Table): string {
     SELECT NULL::int AS ${ordinal}, ${columnNames(table).join(", ")} FROM ${quotedOn("postgres", table)} WITH NO DATA`;
 }
 
-function copyText(table: Table, into: string, format: Lines["format"], before: readonly string[] = []): string {
+function copyText(table: Table, into: string, plain: PlainFormat | null, before: readonly string[] = []): string {
   const columns = [...before, ...columnNames(table)].join(", ");
-  return `COPY ${into} (${columns}) FROM STDIN ${format === "csv" ? csvFormat : ""}`;
+  return `COPY ${into} (${columns}) FROM STDIN ${plain?.options ?? ""}`;
 }
 
 /** Rows that are there and equal are not touched, so they do not count as changed. */

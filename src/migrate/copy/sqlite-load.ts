@@ -1,7 +1,7 @@
+import { reasonOf } from "../../data/refusal.js";
 import { columnOf, quote, type Table } from "../../data/table.js";
 import type { ExactValue, Transaction } from "../../engines/engine.js";
 import { type DualDbError, hasCode } from "../../errors.js";
-import { reasonOf } from "../../shadow/mirror.js";
 import type { Loaded, LoadMode, Refused } from "./postgres-load.js";
 
 type Values = readonly ExactValue[];

@@ -1,9 +1,10 @@
+import { isRefusal, reasonOf } from "../../data/refusal.js";
 import type { Table } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import { applyPlan, type Plan, planBatch } from "../../shadow/batch.js";
 import { type Entry, Journal } from "../../shadow/journal.js";
-import { applyGuarded, assertBackward, assertForward, held, isRefusal, reasonOf } from "../../shadow/mirror.js";
+import { applyGuarded, assertBackward, assertForward, held } from "../../shadow/mirror.js";
 import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import type { CopiedTable } from "./report.js";
 import { type CopyRun, strictly, TableRun, timeoutMs } from "./run.js";

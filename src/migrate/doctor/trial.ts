@@ -1,11 +1,11 @@
 import type { ConvertedRow } from "../../data/convert.js";
 import type { Index, TablePair } from "../../data/discover.js";
 import type { Finding } from "../../data/finding.js";
+import { isRefusal, reasonOf } from "../../data/refusal.js";
 import { rowsOf } from "../../data/rows.js";
 import { type Column, type Kind, nameOn, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, ExactValue, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
-import { isRefusal, reasonOf } from "../../shadow/mirror.js";
 
 /** Text that may be more than a b-tree entry holds, 2,704 bytes after compression. */
 const longForBtree = 2_600;
@@ -92,7 +92,7 @@ export class Trial {
       table: this.#table.name,
       key: row.key,
       column: column?.name ?? "",
-      reason: reasonFor(error, column),
+      reason: this.#reasonFor(error, column),
       action: "refused",
     });
     for (const [index, column] of longestFirst(this.#table, row)) {
@@ -101,6 +101,12 @@ export class Trial {
       if ((await this.#refusal(transaction, [without])) === null) return about(column);
     }
     return about(undefined);
+  }
+
+  /** With the type's name, which the operator knows, and without the name of the copy. */
+  #reasonFor(error: DualDbError, column: Column | undefined): string {
+    const reason = reasonOf(error).replaceAll(trialName, nameOn("postgres", this.#table));
+    return column?.type === undefined ? reason : reason.replace("the column's type", column.type);
   }
 
   #isDoubtful(values: readonly ExactValue[]): boolean {
@@ -141,17 +147,6 @@ const standIns: Partial<Record<Kind, ExactValue>> = {
   boolean: false,
   json: "{}",
 };
-
-/** PostgreSQL's SQLSTATE in words, https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function reasonFor(error: DualDbError, column: Column | undefined): string {
-  const { sqlState, constraint } = error.details;
-  const type = column?.type ?? "the column's type";
-  if (sqlState === "54000") return "larger than an index or a search vector can hold";
-  if (sqlState === "22003") return `out of the range of ${type}`;
-  if (sqlState === "23514") return `the CHECK constraint ${constraint} does not hold`;
-  if (typeof sqlState === "string" && sqlState.startsWith("22")) return `no value of ${type} (${sqlState})`;
-  return reasonOf(error).replaceAll(trialName, error.table ?? "");
-}
 
 /** Ends a transaction that is not to be committed. */
 class TriedEnough extends Error {}

@@ -1,8 +1,8 @@
 import { chunks } from "../../data/chunks.js";
 import { encodeRow } from "../../data/copy-text.js";
+import { isRefusal, reasonOf } from "../../data/refusal.js";
 import { quote, quotedOn } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
-import { isRefusal, reasonOf } from "../../shadow/mirror.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { isPostgres } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";

@@ -1,7 +1,7 @@
 import { encodeRow, piecesOf } from "../../data/copy-text.js";
+import { isRefusal, reasonOf } from "../../data/refusal.js";
 import type { Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
-import { isRefusal, reasonOf } from "../../shadow/mirror.js";
 import type { IntakeRow } from "./intake.js";
 
 /** Why PostgreSQL does not take a row: codes and names, never a value. */

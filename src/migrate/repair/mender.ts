@@ -1,10 +1,11 @@
 import type { TableGraph } from "../../data/graph.js";
+import { isRefusal, reasonOf } from "../../data/refusal.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import { applyPlan, type End, type Plan, planBatch } from "../../shadow/batch.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
-import { held, isRefusal, Mirror, opened, overtaken, type Pair, reasonOf } from "../../shadow/mirror.js";
+import { held, Mirror, opened, overtaken, type Pair } from "../../shadow/mirror.js";
 import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import type { FormerRows } from "./former-rows.js";
 
