@@ -2,9 +2,9 @@ import type { ExactValue, Transaction } from "../engines/engine.js";
 import { chunks } from "./chunks.js";
 import type { SourceRow } from "./convert.js";
 import { encodeKey } from "./key.js";
+import type { PlainFormat } from "./plain-format.js";
 import { rowsOf } from "./rows.js";
 import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
-import { type CsvPage, csvPage, isPlainCsv } from "./sqlite-csv.js";
 import { documentOf } from "./sqlite-rows.js";
 import { affinityOf } from "./sqlite-type.js";
 import { type Column, quote, type Table } from "./table.js";
@@ -29,6 +29,12 @@ export interface SqlitePage {
 export interface Window {
   readonly after: bigint | null;
   readonly last: bigint | null;
+}
+
+/** Rows that SQLite itself has written as data for COPY. */
+export interface PlainPage {
+  readonly data: Uint8Array;
+  readonly rows: number;
 }
 
 /** The rows of these keys to the bit: integers as bigint, which tells them from floats without a fraction. */
@@ -72,7 +78,7 @@ export class SqlitePages {
   readonly #isWide: boolean;
   readonly #plain: string;
   readonly #bytes: string;
-  readonly #csv: string;
+  readonly #plainPages = new Map<PlainFormat, string>();
   #known: Promise<Extent | null> | null = null;
 
   /** null for a table WITHOUT ROWID. */
@@ -88,7 +94,6 @@ export class SqlitePages {
     this.#isWide = table.columns.length > mostArguments;
     this.#plain = this.#select(spelled);
     this.#bytes = this.#select(({ name }) => readableBytes(quote(name)));
-    this.#csv = `SELECT ${csvPage(table)} AS page, COUNT(*) AS n FROM ${quote(table.name)}`;
   }
 
   /** The next rows behind that place: about so many, never more. */
@@ -118,13 +123,21 @@ export class SqlitePages {
     return { first: row.first, last: row.last, isDense: 2n * row.n > row.last - row.first };
   }
 
-  /** The rows as CSV that PostgreSQL takes; null where one of them has to be looked at. */
-  async csv(window: Window): Promise<CsvPage | null> {
+  /** The rows as data for COPY in that form; null where one of them is not plain. */
+  async plain(format: PlainFormat, window: Window): Promise<PlainPage | null> {
     const { where, values } = conditionOf(this.#rowid, window);
-    const [row] = await this.#transaction.query(statement(`${this.#csv} ${where}`, values));
+    const [row] = await this.#transaction.query(statement(`${this.#plainSelect(format)} ${where}`, values));
     const rows = Number(row?.n);
     const data = rows === 0 ? new Uint8Array() : row?.page;
-    return data instanceof Uint8Array && isPlainCsv(data) ? { data, rows } : null;
+    return data instanceof Uint8Array && format.isPlain(data, rows) ? { data, rows } : null;
+  }
+
+  #plainSelect(format: PlainFormat): string {
+    const known = this.#plainPages.get(format);
+    if (known !== undefined) return known;
+    const select = `SELECT ${format.page(this.#table)} AS page, COUNT(*) AS n FROM ${quote(this.#table.name)}`;
+    this.#plainPages.set(format, select);
+    return select;
   }
 
   async page(window: Window): Promise<SqlitePage> {
