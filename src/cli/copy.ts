@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type CopiedTable, type CopyReport, copy } from "../migrate/copy.js";
-import { type Terminal, write } from "./terminal.js";
+import { counted, type Terminal, write } from "./terminal.js";
 import { type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -96,8 +96,4 @@ function lineOf(copied: CopiedTable, width: number): string {
 
 function keysOf(keys: readonly string[], count: number): string {
   return `${keys.join(", ")}${count > keys.length ? ", …" : ""}`;
-}
-
-function counted(number: number): string {
-  return number.toLocaleString("en");
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Side } from "../engines/engine.js";
 import type { DatabaseFacts } from "../migrate/doctor/facts.js";
 import { type DoctorReport, doctor, type FindingGroup, type Problem } from "../migrate/doctor.js";
-import { type Colour, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -58,7 +58,7 @@ function printProblem({ severity, side, table, column, problem, next }: Problem,
 
 function printTables({ tables }: DoctorReport, terminal: Terminal): void {
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
-  for (const { table, rows } of tables) line(terminal, null, `scanned  ${table.padEnd(width)}  ${rows} rows`);
+  for (const { table, rows } of tables) line(terminal, null, `scanned  ${table.padEnd(width)}  ${counted(rows)} rows`);
 }
 
 const colours: Record<FindingGroup["action"], Colour> = { altered: "yellow", wrapped: "yellow", refused: "red" };
@@ -71,8 +71,12 @@ const meanings: Record<FindingGroup["action"], string> = {
 
 function printGroup({ table, column, reason, action, count, keys }: FindingGroup, terminal: Terminal): void {
   const where = column === "" ? table : `${table}.${column}`;
-  line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reason}: ${count} ${count === 1 ? "row" : "rows"}`);
-  const more = count > keys.length ? `, and ${count - keys.length} more` : "";
+  line(
+    terminal,
+    colours[action],
+    `${action.padEnd(7)}  ${where}: ${reason}: ${counted(count)} ${count === 1 ? "row" : "rows"}`,
+  );
+  const more = count > keys.length ? `, and ${counted(count - keys.length)} more` : "";
   line(
     terminal,
     "dim",
@@ -88,7 +92,7 @@ function printable(key: string): string {
 function printVerdict({ healthy, findings, problems }: DoctorReport, terminal: Terminal): void {
   const errors = problems.filter(({ severity }) => severity === "error").length;
   const rows = findings.reduce((sum, { count }) => sum + count, 0);
-  const counts = `${errors} errors, ${findings.length} kinds of finding in ${rows} rows`;
+  const counts = `${errors} errors, ${findings.length} kinds of finding in ${counted(rows)} rows`;
   if (healthy === null) line(terminal, "red", "could not tell: a database cannot be looked at");
   else if (healthy) line(terminal, "green", "healthy: every row would arrive as it is");
   else line(terminal, "yellow", `not healthy: ${counts}`);

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type ImportedTable, type ImportReport, importData } from "../migrate/import.js";
-import { type Colour, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -88,8 +88,4 @@ function countsOf({ rows, inserted, replaced, equal, newer, kept, setAside }: Im
   const parts = Object.entries(counts).filter(([, count]) => count > 0);
   const list = parts.map(([what, count]) => `${counted(count)} ${what}`).join(", ");
   return `${counted(rows).padStart(11)} rows${list === "" ? "" : `: ${list}`}`;
-}
-
-function counted(number: number): string {
-  return number.toLocaleString("en");
 }

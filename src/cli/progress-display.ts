@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress } from "../migrate/progress.js";
-import { type Terminal, write } from "./terminal.js";
+import { counted, type Terminal, write } from "./terminal.js";
 
 /** Shows how far a run has come: a bar where a person looks, a line now and then elsewhere; nothing where nobody wants it. */
 export interface ProgressDisplay {
@@ -67,7 +67,7 @@ class Bar implements ProgressDisplay {
     const what = nameOf(progress);
     if (what !== this.#current) this.#begin(what, progress);
     const seconds = (performance.now() - this.#began) / 1_000;
-    const rate = seconds > 0 ? Math.round(progress.rows / seconds).toLocaleString("en") : "-";
+    const rate = seconds > 0 ? counted(Math.round(progress.rows / seconds)) : "-";
     if (progress.total !== null && progress.total !== this.#bar.getTotal()) this.#bar.setTotal(progress.total);
     this.#bar.update(progress.rows, { what, rate });
   };

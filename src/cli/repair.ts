@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type RepairReport, repair, type TableRepair } from "../migrate/repair.js";
-import { type Terminal, write } from "./terminal.js";
+import { counted, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 import { fromOption, lineOf, millisecondsOf, printable } from "./verify.js";
 
@@ -61,13 +61,13 @@ function print(report: RepairReport, terminal: Terminal, quiet: boolean): void {
 function printTable(report: TableRepair, width: number, applied: boolean, terminal: Terminal): void {
   const counts = (["missing", "extra", "different"] as const)
     .filter((kind) => report[kind] > 0)
-    .map((kind) => `${report[kind].toLocaleString("en")} ${(applied ? done : verbs)[kind]}`);
+    .map((kind) => `${counted(report[kind])} ${(applied ? done : verbs)[kind]}`);
   write(terminal.stdout, terminal, applied ? "green" : "yellow", `${report.table.padEnd(width)}  ${counts.join(", ")}`);
   if (applied) return;
   for (const difference of report.differences.slice(0, differencesShown))
     write(terminal.stdout, terminal, null, `  ${lineOf(difference)}`);
   const more = report.missing + report.extra + report.different - Math.min(report.differences.length, differencesShown);
-  if (more > 0) write(terminal.stdout, terminal, "dim", `  and ${more.toLocaleString("en")} more`);
+  if (more > 0) write(terminal.stdout, terminal, "dim", `  and ${counted(more)} more`);
 }
 
 function printVerdict({ applied, equal, tables }: RepairReport, terminal: Terminal, quiet: boolean): void {

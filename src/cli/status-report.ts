@@ -4,7 +4,7 @@ import type { GateReport } from "../migrate/gates.js";
 import type { Check } from "../migrate/status/check.js";
 import { duration } from "../migrate/status/duration.js";
 import type { MigrationStatus } from "../migrate/status.js";
-import { type Colour, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, type Terminal, write } from "./terminal.js";
 
 const names: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
 
@@ -69,8 +69,8 @@ function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boole
   const other = names[side === "sqlite" ? "postgres" : "sqlite"];
   const { entries, oldest, quarantined } = seen.journal;
   const age = oldest === null ? "" : `, the oldest for ${duration(status.at - oldest)}`;
-  if (!quiet && !status.finalized) line("owed", `to ${other}: ${entries} rows${age}`);
-  if (quarantined > 0) line("quarantine", `${other} refuses ${quarantined} rows`, "red");
+  if (!quiet && !status.finalized) line("owed", `to ${other}: ${counted(entries)} rows${age}`);
+  if (quarantined > 0) line("quarantine", `${other} refuses ${counted(quarantined)} rows`, "red");
   for (const { table, key, attempts, lastError } of seen.refused)
     line("refused", `${table} ${key}: ${lastError} (${attempts} tries)`, "red");
 }
@@ -78,7 +78,8 @@ function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boole
 function printTables({ tables }: MigrationStatus, terminal: Terminal): void {
   if (tables.length === 0) return;
   const width = Math.max("tables".length, ...tables.map(({ table }) => table.length));
-  const cell = (value: number | string | null) => String(value ?? "-").padStart(12);
+  const cell = (value: number | string | null) =>
+    (typeof value === "number" ? counted(value) : (value ?? "-")).padStart(12);
   const row = (table: string, ...cells: readonly (number | string | null)[]) =>
     `${table.padEnd(width)}${cells.map(cell).join("")}`;
   write(terminal.stdout, terminal, "dim", row("tables", "sqlite", "postgres", "owed"));

@@ -24,6 +24,11 @@ export function write(stream: Stream, terminal: Terminal, colour: Colour | null,
   stream.write(`${colour === null ? text : paint(stream, terminal.env, colour, text)}\n`);
 }
 
+/** A number as a person reads it: `86,671`. */
+export function counted(number: number): string {
+  return number.toLocaleString("en");
+}
+
 /** Colours only where a person looks, and has not asked for none (no-color.org). */
 function paint(stream: Stream, env: NodeJS.ProcessEnv, colour: Colour, text: string): string {
   const wanted = stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";

@@ -4,7 +4,7 @@ import type { KeylessReport } from "../migrate/verify/keyless.js";
 import type { SchemaDifference } from "../migrate/verify/schema.js";
 import type { Difference } from "../migrate/verify/table.js";
 import { type TableReport, type VerifyReport, verify } from "../migrate/verify.js";
-import { type Terminal, write } from "./terminal.js";
+import { counted, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -91,8 +91,8 @@ function printTable(report: TableReport, width: number, terminal: Terminal): voi
   const { table, sqlite, postgres, differences } = report;
   const counts = (["missing", "extra", "different", "refused", "owed"] as const)
     .filter((kind) => report[kind] > 0)
-    .map((kind) => `${report[kind].toLocaleString("en")} ${kind}`);
-  const rows = `sqlite ${sqlite.toLocaleString("en").padStart(9)}  postgres ${postgres.toLocaleString("en").padStart(9)}`;
+    .map((kind) => `${counted(report[kind])} ${kind}`);
+  const rows = `sqlite ${counted(sqlite).padStart(9)}  postgres ${counted(postgres).padStart(9)}`;
   const verdict = counts.length === 0 ? "equal" : counts.join(", ");
   write(
     terminal.stdout,
@@ -104,8 +104,7 @@ function printTable(report: TableReport, width: number, terminal: Terminal): voi
     write(terminal.stdout, terminal, null, `  ${lineOf(difference)}`);
   const total = report.missing + report.extra + report.different + report.refused + report.owed;
   const more = total - Math.min(differences.length, differencesShown);
-  if (more > 0)
-    write(terminal.stdout, terminal, "dim", `  and ${more.toLocaleString("en")} more: --output FILE has them all`);
+  if (more > 0) write(terminal.stdout, terminal, "dim", `  and ${counted(more)} more: --output FILE has them all`);
 }
 
 /** What is amiss with one row. */
@@ -131,9 +130,7 @@ function printOthers(
   const say = (text: string) => write(terminal.stdout, terminal, "yellow", text);
   for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
   for (const { side, table, columns, parent, rows } of orphans)
-    say(
-      `${table}: ${rows.toLocaleString("en")} rows of ${names[side]} point with ${columns.join(", ")} to no row of ${parent}`,
-    );
+    say(`${table}: ${counted(rows)} rows of ${names[side]} point with ${columns.join(", ")} to no row of ${parent}`);
   for (const { table, column, last, highest } of sequences)
     say(
       `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}`,
@@ -146,9 +143,8 @@ function printOthers(
 }
 
 function printKeyless({ table, reason, sqlite, postgres, refused, same }: KeylessReport, terminal: Terminal): void {
-  const count = (rows: number) => rows.toLocaleString("en");
-  const verdict = same ? "the same rows" : `not the same rows${refused === 0 ? "" : `, ${count(refused)} refused`}`;
-  const line = `${table}  sqlite ${count(sqlite)}  postgres ${count(postgres)}  ${verdict}; none can be named: ${reason}`;
+  const verdict = same ? "the same rows" : `not the same rows${refused === 0 ? "" : `, ${counted(refused)} refused`}`;
+  const line = `${table}  sqlite ${counted(sqlite)}  postgres ${counted(postgres)}  ${verdict}; none can be named: ${reason}`;
   write(terminal.stdout, terminal, same ? "green" : "red", line);
 }
 
