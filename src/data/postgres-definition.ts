@@ -3,6 +3,7 @@ import type { DiscoveredColumn, DiscoveredTable } from "./catalogue.js";
 import { type ChosenType, chooseType } from "./choose-type.js";
 import { type ColumnSurvey, surveyColumns } from "./column-survey.js";
 import { createTable, type Definition, type DefinitionNote, foreignKeyClause, listed } from "./definition.js";
+import { freeNames } from "./free-names.js";
 import { joinTypes } from "./joined-types.js";
 import { postgresDefault } from "./postgres-default.js";
 import { postgresForeignKeys } from "./postgres-foreign-keys.js";
@@ -39,13 +40,14 @@ export interface TypedTable {
 }
 
 /**
- * The tables of SQLite as PostgreSQL is to have them: names as they are, the richest types in which every value survives, keys, NOT NULL,
- * defaults; foreign keys and indexes for later. What has no counterpart is left out, with a note.
+ * The tables of SQLite as PostgreSQL is to have them: names as they are where it takes them, the richest types in which every value
+ * survives, keys, NOT NULL, defaults; foreign keys and indexes for later. What has no counterpart is left out, with a note.
  */
 export function postgresDefinition(surveyed: readonly SurveyedTable[]): Definition {
-  const obstacles = surveyed.flatMap(({ table }) => nameObstacle(table));
+  const named = freeNames(surveyed);
+  const obstacles = named.tables.flatMap(({ table }) => nameObstacle(table));
   const left = new Set(obstacles.map(({ table }) => table));
-  const tables = joinTypes(surveyed.filter(({ table }) => !left.has(table.name)).map(typedTable));
+  const tables = joinTypes(named.tables.filter(({ table }) => !left.has(table.name)).map(typedTable));
   const foreignKeys = postgresForeignKeys(tables);
   const indexes = tables.map(postgresIndexes);
   return {
@@ -56,6 +58,7 @@ export function postgresDefinition(surveyed: readonly SurveyedTable[]): Definiti
     ],
     notes: [
       ...obstacles,
+      ...named.notes,
       ...tables.flatMap(columnNotes),
       ...indexes.flatMap(({ notes }) => notes),
       ...foreignKeys.notes,

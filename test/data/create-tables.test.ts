@@ -33,7 +33,7 @@ break', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"b":1,"a":[1.50]}', x'00', '10
   CREATE TABLE checked (id TEXT PRIMARY KEY COLLATE NOCASE, n INTEGER CHECK (n > 0), twice INTEGER AS (n * 2), ghost TEXT REFERENCES nowhere (id),
     crossed TEXT REFERENCES "Customer List" ("Id"), at TEXT DEFAULT (hex(randomblob(4))));
   CREATE TABLE no_key (a TEXT, b INTEGER); INSERT INTO no_key VALUES ('x', 1), ('x', 1);
-  CREATE TABLE bad_name (id INTEGER PRIMARY KEY, ctid TEXT);
+  CREATE TABLE bad_name (id INTEGER PRIMARY KEY, ctid TEXT, "CTID_" TEXT);
   CREATE TABLE empty (id INTEGER PRIMARY KEY, a, b DATETIME, c NUMERIC, d JSON, e TIMESTAMPTZ);
   CREATE VIEW seen AS SELECT 1; CREATE TRIGGER watch AFTER INSERT ON no_key BEGIN SELECT 1; END;`;
 
@@ -251,11 +251,14 @@ const registry = `
   CREATE TABLE axes (id INTEGER PRIMARY KEY, authority TEXT, code INTEGER_OR_TEXT, FOREIGN KEY (authority, code) REFERENCES units (authority, code));
   INSERT INTO axes VALUES (1, 'EPSG', 9001);
   CREATE TABLE spans (authority TEXT, code INTEGER, PRIMARY KEY (authority, code), FOREIGN KEY (authority, code) REFERENCES units (authority, code));
+  CREATE TABLE boxes (xmin REAL, xmax INTEGER, label TEXT UNIQUE, PRIMARY KEY (label, xmax), FOREIGN KEY (xmax) REFERENCES visits (id));
+  CREATE INDEX boxes_by_side ON boxes (xmin);
+  CREATE TABLE insides (label TEXT, side INTEGER, FOREIGN KEY (label, side) REFERENCES boxes (label, xmax));
   CREATE TABLE members (unit TEXT NOT NULL UNIQUE);
   INSERT INTO spans VALUES (NULL, NULL), (NULL, 9001), (NULL, NULL);
   CREATE TABLE visits (id INTEGER PRIMARY KEY, exact DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
     whole TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')), spelled TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
-  INSERT INTO visits (id, exact) VALUES (1, '2024-01-01T10:00:00.120Z');`;
+  INSERT INTO visits (id, exact) VALUES (1, '2024-01-01T10:00:00.120Z'); INSERT INTO boxes VALUES (1.5, 1, 'a');`;
 
 test("columns that a foreign key joins have types that compare, and a primary key with NULLs does not keep its rows out", async () => {
   const sqlite = await sqliteWith(registry);
@@ -278,6 +281,26 @@ test("columns that a foreign key joins have types that compare, and a primary ke
       "spans.*: its primary key has NULLs, and is made UNIQUE: it can only be copied, into an empty table",
     ]),
   );
+});
+
+test("columns whose names PostgreSQL keeps for itself are found under others", async () => {
+  const sqlite = await sqliteWith(registry);
+  const postgres = await postgresWith("");
+  const { tables, later, notes } = await define(sqlite);
+  await run(postgres, tables);
+  expect(await carry(sqlite, postgres, "postgres")).toEqual([]);
+  await run(postgres, later);
+  const text = "SELECT xmin_, xmax_, label FROM boxes";
+  expect(await postgres.read({ sql: text, text, values: [] })).toEqual([{ xmin_: 1.5, xmax_: 1, label: "a" }]);
+  expect(notes).toContainEqual({
+    table: "boxes",
+    column: "xmin",
+    text: "called xmin_ in PostgreSQL, which has a column xmin in every table",
+  });
+  const found = await tablesOf(postgres);
+  const named = (name: string) => found.find((table) => table.name === name);
+  expect(named("boxes")).toMatchObject({ key: ["label", "xmax_"], foreignKeys: [{ columns: ["xmax_"] }] });
+  expect(named("insides")).toMatchObject({ foreignKeys: [{ parentColumns: ["label", "xmax_"] }] });
 });
 
 test("clocks in SQLite's ISO forms go to PostgreSQL, and come back", async () => {
