@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import sql, { raw } from "sql-template-tag";
 import type { ReadCounts } from "./adapter.js";
-import { discoverSqlite } from "./data/discover.js";
+import { discoverSqlite } from "./data/catalogue/discover.js";
 import { quote } from "./data/table.js";
 import type { EngineStatistics, Side, Transaction } from "./engines/engine.js";
 import { DualDbError } from "./errors.js";

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { epochChoices } from "../data/discover.js";
+import { epochChoices } from "../data/catalogue/discover.js";
 import type { ToolOptions } from "../migrate/options.js";
 import { progressDisplay } from "./progress-display.js";
 import { reporting } from "./reporting.js";

@@ -1,5 +1,5 @@
 import type { Side } from "../engines/engine.js";
-import type { Times } from "./epoch.js";
+import type { Times } from "./conversion/epoch.js";
 
 /**
  * The kinds of column that are carried between the sides.

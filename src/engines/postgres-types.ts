@@ -1,5 +1,5 @@
+import { unwrapText } from "../data/conversion/wrapper.js";
 import type { Kind } from "../data/table.js";
-import { unwrapText } from "../data/wrapper.js";
 import { DualDbError } from "../errors.js";
 import type { Row } from "./engine.js";
 

@@ -1,4 +1,4 @@
-import { pairDatabases } from "../data/discover.js";
+import { pairDatabases } from "../data/catalogue/discover.js";
 import type { Table } from "../data/table.js";
 import type { Engine } from "../engines/engine.js";
 import { LookAtRest } from "./verify/look.js";

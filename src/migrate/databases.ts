@@ -1,5 +1,5 @@
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
-import { type Pairing, pairDatabases } from "../data/discover.js";
+import { type Pairing, pairDatabases } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine, Side } from "../engines/engine.js";
 import type { PostgresEngine } from "../engines/postgres.js";

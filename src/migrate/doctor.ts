@@ -1,5 +1,11 @@
 import { type Config, postgresVariables, targetName } from "../config.js";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables, surveyPairing } from "../data/discover.js";
+import {
+  discoverPostgres,
+  discoverSqlite,
+  type Pairing,
+  pairTables,
+  surveyPairing,
+} from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";

@@ -1,8 +1,8 @@
 import type { Config } from "../config.js";
 import { targetName } from "../config.js";
-import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/discover.js";
-import { everyRow } from "../data/every-row.js";
-import { rowToJson } from "../data/exact-json.js";
+import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
+import { everyRow } from "../data/rows/every-row.js";
+import { rowToJson } from "../data/rows/exact-json.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readSqliteState } from "../shadow/state.js";

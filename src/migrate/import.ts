@@ -1,8 +1,8 @@
 import { type Config, targetName } from "../config.js";
+import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
+import { matchNames } from "../data/catalogue/match.js";
 import { componentsOf } from "../data/components.js";
-import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/discover.js";
 import { TableGraph } from "../data/graph.js";
-import { matchNames } from "../data/match.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readPostgresState, readSqliteState } from "../shadow/state.js";

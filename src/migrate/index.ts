@@ -1,6 +1,6 @@
 /** The toolkit around the adapter, `dualdb/migrate`: every command of the command line as a function. */
 
-export type { DefinitionNote } from "../data/definition.js";
+export type { DefinitionNote } from "../data/definition/definition.js";
 export { type CopiedTable, type CopyOptions, type CopyReport, copy, type FindingCount, type LeftOut } from "./copy.js";
 export type { DatabaseFacts } from "./doctor/facts.js";
 export { type DoctorReport, doctor, type FindingGroup, type Problem } from "./doctor.js";

@@ -1,4 +1,4 @@
-import type { EpochChoices } from "../data/epoch.js";
+import type { EpochChoices } from "../data/conversion/epoch.js";
 import type { Logger } from "../logger.js";
 import type { Progress } from "./progress.js";
 

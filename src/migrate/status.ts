@@ -1,4 +1,4 @@
-import { discoverPostgres, discoverSqlite } from "../data/discover.js";
+import { discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import type { Latency } from "../metrics.js";

@@ -1,4 +1,4 @@
-import type { TablePair } from "../data/discover.js";
+import type { TablePair } from "../data/catalogue/discover.js";
 import type { Side } from "../engines/engine.js";
 import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";

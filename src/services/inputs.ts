@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { checkNumber, type NumberKind } from "../data/number.js";
+import { checkNumber, type NumberKind } from "../data/conversion/number.js";
+import { cleanText } from "../data/conversion/text.js";
 import type { Table } from "../data/table.js";
-import { cleanText } from "../data/text.js";
 import { DualDbError } from "../errors.js";
 import type { Bound } from "./statements.js";
 import { flagValue, jsonTextValue, jsonValue, type Outcome } from "./values.js";

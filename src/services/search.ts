@@ -1,5 +1,5 @@
 import sql, { join, raw, type Sql } from "sql-template-tag";
-import { cleanText } from "../data/text.js";
+import { cleanText } from "../data/conversion/text.js";
 import type { Side } from "../engines/engine.js";
 import { stopWords } from "./stop-words.js";
 

@@ -1,7 +1,7 @@
 import sql, { join, raw, type Sql } from "sql-template-tag";
 import type { PerSide } from "../adapter.js";
+import { wrapText } from "../data/conversion/wrapper.js";
 import { type Column, quote, type Table } from "../data/table.js";
-import { wrapText } from "../data/wrapper.js";
 import type { Row, Side, Statement, Value } from "../engines/engine.js";
 import { primaryCondition } from "../engines/postgres-primary.js";
 

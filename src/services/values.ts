@@ -1,7 +1,7 @@
-import { classifyJson, classifyStringified, type JsonText } from "../data/json.js";
-import { checkNumber, type NumberKind } from "../data/number.js";
+import { classifyJson, classifyStringified, type JsonText } from "../data/conversion/json.js";
+import { checkNumber, type NumberKind } from "../data/conversion/number.js";
+import { cleanText } from "../data/conversion/text.js";
 import type { Column } from "../data/table.js";
-import { cleanText } from "../data/text.js";
 import { type Bound, WrappedText } from "./statements.js";
 
 /** What a JSON field takes: a value to be stored as JSON, or JSON text. Text that is no JSON comes back as that text. */

@@ -1,8 +1,14 @@
 import { randomUUID } from "node:crypto";
 import sql, { raw } from "sql-template-tag";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables, surveyPairing } from "../data/discover.js";
+import {
+  discoverPostgres,
+  discoverSqlite,
+  type Pairing,
+  pairTables,
+  surveyPairing,
+} from "../data/catalogue/discover.js";
 import { keyExpression } from "../data/key.js";
-import { rowsOf } from "../data/rows.js";
+import { rowsOf } from "../data/rows/rows.js";
 import { nameOn, quotedOn, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";

@@ -1,8 +1,8 @@
-import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../data/convert.js";
+import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../data/conversion/convert.js";
 import type { Finding } from "../data/finding.js";
 import type { Reference, TableGraph } from "../data/graph.js";
 import { encodeKey } from "../data/key.js";
-import { type Rows, rowsOf } from "../data/rows.js";
+import { type Rows, rowsOf } from "../data/rows/rows.js";
 import { columnOf, type Table } from "../data/table.js";
 import type { ExactValue, Side, Transaction } from "../engines/engine.js";
 import type { Entry, Refusal } from "./journal.js";

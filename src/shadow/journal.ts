@@ -1,6 +1,6 @@
 import sql, { empty, join, raw, type Sql } from "sql-template-tag";
 import { chunks } from "../data/chunks.js";
-import { documentOf } from "../data/sqlite-rows.js";
+import { documentOf } from "../data/rows/sqlite-rows.js";
 import type { ExactRow, ExactValue, Side, Transaction } from "../engines/engine.js";
 
 /** After so many refusals an entry is quarantined: it holds nobody up, and is tried again seldom. */

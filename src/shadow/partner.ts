@@ -1,4 +1,4 @@
-import type { Pairing } from "../data/discover.js";
+import type { Pairing } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";

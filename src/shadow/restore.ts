@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import sql, { join, raw } from "sql-template-tag";
-import { discoverSqlite } from "../data/discover.js";
+import { discoverSqlite } from "../data/catalogue/discover.js";
 import { keyExpression } from "../data/key.js";
-import { windows } from "../data/sqlite-rows.js";
+import { windows } from "../data/rows/sqlite-rows.js";
 import { quote, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";

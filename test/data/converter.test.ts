@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { converterOf, toPostgres } from "../../src/data/convert.js";
-import { rowsOf } from "../../src/data/rows.js";
+import { converterOf, toPostgres } from "../../src/data/conversion/convert.js";
+import { rowsOf } from "../../src/data/rows/rows.js";
 import type { Column, Table } from "../../src/data/table.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { decodeRows, encodeRows } from "../../src/data/copy-text.js";
-import { spellFloat } from "../../src/data/float.js";
+import { spellFloat } from "../../src/data/conversion/float.js";
+import { cleanText } from "../../src/data/conversion/text.js";
+import { decodeRows, encodeRows } from "../../src/data/rows/copy-text.js";
 import type { Column, Kind } from "../../src/data/table.js";
-import { cleanText } from "../../src/data/text.js";
 import type { ExactValue } from "../../src/engines/engine.js";
 import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { converterOf } from "../../src/data/convert.js";
-import type { Definition } from "../../src/data/definition.js";
-import { type DiscoveredTable, pairDatabases } from "../../src/data/discover.js";
+import { type DiscoveredTable, pairDatabases } from "../../src/data/catalogue/discover.js";
+import { converterOf } from "../../src/data/conversion/convert.js";
+import type { Definition } from "../../src/data/definition/definition.js";
+import { definePostgres } from "../../src/data/definition/postgres-definition.js";
+import { sqliteDefinition } from "../../src/data/definition/sqlite-definition.js";
 import { TableGraph } from "../../src/data/graph.js";
-import { definePostgres } from "../../src/data/postgres-definition.js";
-import { rowsOf } from "../../src/data/rows.js";
-import { sqliteDefinition } from "../../src/data/sqlite-definition.js";
+import { rowsOf } from "../../src/data/rows/rows.js";
 import { quote, type Table } from "../../src/data/table.js";
 import type { Engine } from "../../src/engines/engine.js";
 import { script } from "../support/libsql.js";

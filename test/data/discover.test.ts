@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { toPostgres, toSqlite } from "../../src/data/convert.js";
-import type { DiscoveredTable } from "../../src/data/discover.js";
-import { rowsOf } from "../../src/data/rows.js";
+import type { DiscoveredTable } from "../../src/data/catalogue/discover.js";
+import { toPostgres, toSqlite } from "../../src/data/conversion/convert.js";
+import { rowsOf } from "../../src/data/rows/rows.js";
 import { postgresWith, sides, sqliteWith, tablesOf } from "./tables.js";
 
 const nasty = `

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { hasDuplicateKeys } from "../../src/data/duplicate-keys.js";
+import { hasDuplicateKeys } from "../../src/data/conversion/duplicate-keys.js";
 
 test.each([
   ['{"a":1,"b":2}', false],

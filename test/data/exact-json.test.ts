@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fromJson, rowToJson, toJson } from "../../src/data/exact-json.js";
+import { fromJson, rowToJson, toJson } from "../../src/data/rows/exact-json.js";
 import type { Table } from "../../src/data/table.js";
 import type { ExactValue } from "../../src/engines/engine.js";
 

@@ -1,9 +1,9 @@
-import { converterOf } from "../../src/data/convert.js";
-import { pairDatabases } from "../../src/data/discover.js";
-import type { EpochChoices } from "../../src/data/epoch.js";
+import { pairDatabases } from "../../src/data/catalogue/discover.js";
+import { converterOf } from "../../src/data/conversion/convert.js";
+import type { EpochChoices } from "../../src/data/conversion/epoch.js";
 import type { Finding } from "../../src/data/finding.js";
-import { readable } from "../../src/data/postgres-expression.js";
-import { rowsOf } from "../../src/data/rows.js";
+import { readable } from "../../src/data/rows/postgres-expression.js";
+import { rowsOf } from "../../src/data/rows/rows.js";
 import { quote, type Table } from "../../src/data/table.js";
 import type { Engine, ExactRow } from "../../src/engines/engine.js";
 import { type Sides, sides } from "./tables.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { matchNames, wordsOf } from "../../src/data/match.js";
+import { matchNames, wordsOf } from "../../src/data/catalogue/match.js";
 
 describe("the words of a name", () => {
   test.each([

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { discoverPostgres, discoverSqlite, pairTables } from "../../src/data/discover.js";
-import { KeyOrder } from "../../src/data/key-order.js";
-import { orderedPostgresLines, orderedSqliteRows } from "../../src/data/ordered-rows.js";
+import { discoverPostgres, discoverSqlite, pairTables } from "../../src/data/catalogue/discover.js";
+import { KeyOrder } from "../../src/data/equality/key-order.js";
+import { orderedPostgresLines, orderedSqliteRows } from "../../src/data/rows/ordered-rows.js";
 import type { Table } from "../../src/data/table.js";
 import type { Engine } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";

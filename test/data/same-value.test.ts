@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalValue } from "../../src/data/canonical-value.js";
-import { plainDecimal } from "../../src/data/decimal.js";
-import { canonicalJson, sameJson } from "../../src/data/same-json.js";
-import { sameValue } from "../../src/data/same-value.js";
+import { plainDecimal } from "../../src/data/conversion/decimal.js";
+import { canonicalValue } from "../../src/data/equality/canonical-value.js";
+import { canonicalJson, sameJson } from "../../src/data/equality/same-json.js";
+import { sameValue } from "../../src/data/equality/same-value.js";
 import type { Column, Kind } from "../../src/data/table.js";
 import type { ExactValue } from "../../src/engines/engine.js";
 import { freshPostgres } from "../support/databases.js";

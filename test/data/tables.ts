@@ -5,7 +5,7 @@ import {
   discoverSqlite,
   type Pairing,
   pairTables,
-} from "../../src/data/discover.js";
+} from "../../src/data/catalogue/discover.js";
 import type { Engine } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { epochChoices, type Times } from "../../src/data/epoch.js";
-import { dateText, parseIso, roundedTo, timeText } from "../../src/data/instant.js";
+import { epochChoices, type Times } from "../../src/data/conversion/epoch.js";
+import { dateText, parseIso, roundedTo, timeText } from "../../src/data/conversion/instant.js";
 import { pairing, travel } from "./journey.js";
 import { sides } from "./tables.js";
 

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { wrapText } from "../../src/data/wrapper.js";
+import { wrapText } from "../../src/data/conversion/wrapper.js";
 import type { ReadOptions, Statement } from "../../src/engines/engine.js";
 import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
 import { primaryCondition } from "../../src/engines/postgres-primary.js";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { PostgresConfig } from "../../src/config.js";
-import { wrapText } from "../../src/data/wrapper.js";
+import { wrapText } from "../../src/data/conversion/wrapper.js";
 import type { Statement } from "../../src/engines/engine.js";
 import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { discoverSqlite } from "../../src/data/discover.js";
-import { everyRow } from "../../src/data/every-row.js";
-import { rowToJson } from "../../src/data/exact-json.js";
+import { discoverSqlite } from "../../src/data/catalogue/discover.js";
+import { everyRow } from "../../src/data/rows/every-row.js";
+import { rowToJson } from "../../src/data/rows/exact-json.js";
 import type { Engine } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";

@@ -1,11 +1,11 @@
-import { type Converter, converterOf, type SourceRow } from "../../data/convert.js";
-import { lineSpeller } from "../../data/copy-cells.js";
-import { encodeRow } from "../../data/copy-text.js";
-import { everySqliteRow } from "../../data/every-sqlite-row.js";
+import { type Converter, converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
-import { PageSize } from "../../data/page-size.js";
-import { type PlainFormat, plainFormats } from "../../data/plain-format.js";
-import { ReadPage, type SqlitePage, SqlitePages, type Window } from "../../data/sqlite-pages.js";
+import { lineSpeller } from "../../data/rows/copy-cells.js";
+import { encodeRow } from "../../data/rows/copy-text.js";
+import { everySqliteRow } from "../../data/rows/every-sqlite-row.js";
+import { PageSize } from "../../data/rows/page-size.js";
+import { type PlainFormat, plainFormats } from "../../data/rows/plain-format.js";
+import { ReadPage, type SqlitePage, SqlitePages, type Window } from "../../data/rows/sqlite-pages.js";
 import type { Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
 import { Lines } from "./lines.js";

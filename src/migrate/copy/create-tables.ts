@@ -1,7 +1,7 @@
-import type { Definition } from "../../data/definition.js";
-import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/discover.js";
-import { definePostgres } from "../../data/postgres-definition.js";
-import { sqliteDefinition } from "../../data/sqlite-definition.js";
+import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/catalogue/discover.js";
+import type { Definition } from "../../data/definition/definition.js";
+import { definePostgres } from "../../data/definition/postgres-definition.js";
+import { sqliteDefinition } from "../../data/definition/sqlite-definition.js";
 import { literal, quote } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import type { Databases } from "../databases.js";

@@ -2,7 +2,7 @@ import { type Component, componentsOf } from "../../data/components.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
 import { orphaned } from "../../data/refusal.js";
-import { exactRowsOf } from "../../data/sqlite-pages.js";
+import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";

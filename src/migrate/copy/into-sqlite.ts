@@ -1,11 +1,11 @@
 import { chunks } from "../../data/chunks.js";
 import { componentsOf } from "../../data/components.js";
-import { converterOf, type SourceRow } from "../../data/convert.js";
-import { decodeRows } from "../../data/copy-text.js";
+import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
 import { encodeKey } from "../../data/key.js";
-import { readable } from "../../data/postgres-expression.js";
+import { decodeRows } from "../../data/rows/copy-text.js";
+import { readable } from "../../data/rows/postgres-expression.js";
 import { quote, quotedOn, type Table } from "../../data/table.js";
 import type { ExactValue, Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";

@@ -1,4 +1,4 @@
-import type { PlainFormat } from "../../data/plain-format.js";
+import type { PlainFormat } from "../../data/rows/plain-format.js";
 
 /** Data for one COPY as the bytes that are sent. In the usual form a line by itself can be taken out of them. */
 export class Lines {

@@ -1,10 +1,10 @@
 import { chunks } from "../../data/chunks.js";
 import { componentsOf } from "../../data/components.js";
-import { converterOf, type SourceRow } from "../../data/convert.js";
-import { encodeRow } from "../../data/copy-text.js";
+import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
-import { rowsOf } from "../../data/rows.js";
-import { exactRowsOf } from "../../data/sqlite-pages.js";
+import { encodeRow } from "../../data/rows/copy-text.js";
+import { rowsOf } from "../../data/rows/rows.js";
+import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";

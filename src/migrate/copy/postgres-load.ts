@@ -1,5 +1,5 @@
-import type { PlainFormat } from "../../data/plain-format.js";
 import { reasonOf } from "../../data/refusal.js";
+import type { PlainFormat } from "../../data/rows/plain-format.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";

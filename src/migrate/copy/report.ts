@@ -1,4 +1,4 @@
-import type { DefinitionNote } from "../../data/definition.js";
+import type { DefinitionNote } from "../../data/definition/definition.js";
 import type { Finding } from "../../data/finding.js";
 import type { Side } from "../../engines/engine.js";
 

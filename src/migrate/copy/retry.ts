@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { converterOf, type SourceRow } from "../../data/convert.js";
-import { encodeRow } from "../../data/copy-text.js";
-import { fromJson } from "../../data/exact-json.js";
+import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
 import { encodeKey } from "../../data/key.js";
 import { reasonOf } from "../../data/refusal.js";
-import { rowsOf } from "../../data/rows.js";
+import { encodeRow } from "../../data/rows/copy-text.js";
+import { fromJson } from "../../data/rows/exact-json.js";
+import { rowsOf } from "../../data/rows/rows.js";
 import type { Column, Table } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
 import { DualDbError, hasCode } from "../../errors.js";

@@ -1,4 +1,4 @@
-import type { SourceRow } from "../../data/convert.js";
+import type { SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
 import type { Table } from "../../data/table.js";
 import { DualDbError } from "../../errors.js";

@@ -1,7 +1,7 @@
 import sql from "sql-template-tag";
 import type { Config } from "../../config.js";
-import { groupedBy } from "../../data/catalogue.js";
-import type { Pairing } from "../../data/discover.js";
+import { groupedBy } from "../../data/catalogue/catalogue.js";
+import type { Pairing } from "../../data/catalogue/discover.js";
 import { nameOn } from "../../data/table.js";
 import type { Engine } from "../../engines/engine.js";
 import type { Problem } from "../doctor.js";

@@ -1,6 +1,6 @@
-import type { Pairing, TablePair } from "../../data/discover.js";
+import type { Pairing, TablePair } from "../../data/catalogue/discover.js";
 import { keyExpression } from "../../data/key.js";
-import { windows } from "../../data/sqlite-rows.js";
+import { windows } from "../../data/rows/sqlite-rows.js";
 import { type ForeignKey, quote, type Table } from "../../data/table.js";
 import type { ExactValue } from "../../engines/engine.js";
 import { endIfAsked } from "../progress.js";

@@ -1,6 +1,6 @@
-import { type ConvertedRow, toPostgres } from "../../data/convert.js";
-import type { TablePair } from "../../data/discover.js";
-import { everyRow } from "../../data/every-row.js";
+import type { TablePair } from "../../data/catalogue/discover.js";
+import { type ConvertedRow, toPostgres } from "../../data/conversion/convert.js";
+import { everyRow } from "../../data/rows/every-row.js";
 import type { Engine, Transaction } from "../../engines/engine.js";
 import type { ToolOptions } from "../options.js";
 import { endIfAsked } from "../progress.js";

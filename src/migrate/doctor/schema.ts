@@ -1,5 +1,5 @@
-import type { DiscoveredTable, Index, Pairing, TablePair } from "../../data/discover.js";
-import { typeOfColumn } from "../../data/postgres-type.js";
+import type { DiscoveredTable, Index, Pairing, TablePair } from "../../data/catalogue/discover.js";
+import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
 import { type Column, nameOn } from "../../data/table.js";
 import type { Side } from "../../engines/engine.js";
 import type { Problem } from "../doctor.js";

@@ -1,8 +1,8 @@
-import type { ConvertedRow } from "../../data/convert.js";
-import type { Index, TablePair } from "../../data/discover.js";
+import type { Index, TablePair } from "../../data/catalogue/discover.js";
+import type { ConvertedRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
 import { isRefusal, reasonOf } from "../../data/refusal.js";
-import { rowsOf } from "../../data/rows.js";
+import { rowsOf } from "../../data/rows/rows.js";
 import { type Column, type Kind, nameOn, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, ExactValue, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { fromJson } from "../../data/exact-json.js";
+import { fromJson } from "../../data/rows/exact-json.js";
 import type { Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import { isMissing } from "../file-errors.js";

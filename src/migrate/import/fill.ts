@@ -1,6 +1,6 @@
 import { chunks } from "../../data/chunks.js";
-import { encodeRow } from "../../data/copy-text.js";
 import { isRefusal, reasonOf } from "../../data/refusal.js";
+import { encodeRow } from "../../data/rows/copy-text.js";
 import { quote, quotedOn } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
 import type { Intake, IntakeRow } from "./intake.js";

@@ -1,10 +1,10 @@
-import type { ConvertedRow, SourceRow } from "../../data/convert.js";
-import { converterOf } from "../../data/convert.js";
-import { type DiscoveredTable, pairTables } from "../../data/discover.js";
-import { type EpochChoices, type Times, withTimes } from "../../data/epoch.js";
+import { type DiscoveredTable, pairTables } from "../../data/catalogue/discover.js";
+import { matchNames } from "../../data/catalogue/match.js";
+import type { ConvertedRow, SourceRow } from "../../data/conversion/convert.js";
+import { converterOf } from "../../data/conversion/convert.js";
+import { type EpochChoices, type Times, withTimes } from "../../data/conversion/epoch.js";
 import type { Finding } from "../../data/finding.js";
 import { encodeKey } from "../../data/key.js";
-import { matchNames } from "../../data/match.js";
 import { type Column, nameOn, type Table } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";

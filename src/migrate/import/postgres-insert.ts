@@ -1,5 +1,5 @@
-import { encodeRow, piecesOf } from "../../data/copy-text.js";
 import { isRefusal, reasonOf } from "../../data/refusal.js";
+import { encodeRow, piecesOf } from "../../data/rows/copy-text.js";
 import type { Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import type { IntakeRow } from "./intake.js";

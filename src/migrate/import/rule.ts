@@ -1,4 +1,4 @@
-import { wordsOf } from "../../data/match.js";
+import { wordsOf } from "../../data/catalogue/match.js";
 import { type Column, nameOn } from "../../data/table.js";
 import type { Side } from "../../engines/engine.js";
 import type { Intake } from "./intake.js";

@@ -1,4 +1,4 @@
-import { type EpochChoices, surveyTimes, type Times, timeColumns, timesOf } from "../../data/epoch.js";
+import { type EpochChoices, surveyTimes, type Times, timeColumns, timesOf } from "../../data/conversion/epoch.js";
 import type { ExactRow, ExactValue, Transaction } from "../../engines/engine.js";
 import { Intake } from "./intake.js";
 

@@ -1,8 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { rowToJson } from "../../data/exact-json.js";
 import type { TableGraph } from "../../data/graph.js";
-import { rowsOf } from "../../data/rows.js";
+import { rowToJson } from "../../data/rows/exact-json.js";
+import { rowsOf } from "../../data/rows/rows.js";
 import type { ExactValue } from "../../engines/engine.js";
 import type { End, Plan } from "../../shadow/batch.js";
 import { onFile } from "../file-errors.js";

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import sql, { raw } from "sql-template-tag";
-import type { Pairing } from "../../data/discover.js";
-import { windows } from "../../data/sqlite-rows.js";
+import type { Pairing } from "../../data/catalogue/discover.js";
+import { windows } from "../../data/rows/sqlite-rows.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import type { Engine, Transaction } from "../../engines/engine.js";
 

@@ -1,7 +1,7 @@
 import sql, { raw } from "sql-template-tag";
-import type { Pairing } from "../../data/discover.js";
+import type { Pairing } from "../../data/catalogue/discover.js";
 import { decodeKey, type KeyPart } from "../../data/key.js";
-import { rowsOf } from "../../data/rows.js";
+import { rowsOf } from "../../data/rows/rows.js";
 import { columnOf, quote, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, Side, Statement } from "../../engines/engine.js";
 import { type Latency, Timer } from "../../metrics.js";

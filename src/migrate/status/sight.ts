@@ -1,5 +1,5 @@
 import { type Config, targetName } from "../../config.js";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../../data/discover.js";
+import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../../data/catalogue/discover.js";
 import type { Engine, Side } from "../../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../../errors.js";
 import type { Conflict } from "../../shadow/recovery.js";

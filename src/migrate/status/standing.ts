@@ -1,4 +1,4 @@
-import type { Pairing } from "../../data/discover.js";
+import type { Pairing } from "../../data/catalogue/discover.js";
 import type { Engine } from "../../engines/engine.js";
 import { checkMigrations } from "../../schema/migrations.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { canonicalValue } from "../../data/canonical-value.js";
-import { toPostgres } from "../../data/convert.js";
-import { rowDecoder } from "../../data/copy-text.js";
-import { everyRow } from "../../data/every-row.js";
-import { postgresLines } from "../../data/ordered-rows.js";
+import { toPostgres } from "../../data/conversion/convert.js";
+import { canonicalValue } from "../../data/equality/canonical-value.js";
+import { rowDecoder } from "../../data/rows/copy-text.js";
+import { everyRow } from "../../data/rows/every-row.js";
+import { postgresLines } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, ExactValue } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";

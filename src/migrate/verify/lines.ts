@@ -1,7 +1,7 @@
-import type { ConvertedRow, SourceRow } from "../../data/convert.js";
-import { rowDecoder } from "../../data/copy-text.js";
+import type { ConvertedRow, SourceRow } from "../../data/conversion/convert.js";
+import { sameValue } from "../../data/equality/same-value.js";
 import { encodeKey } from "../../data/key.js";
-import { sameValue } from "../../data/same-value.js";
+import { rowDecoder } from "../../data/rows/copy-text.js";
 import type { Column, Table } from "../../data/table.js";
 import type { ExactValue } from "../../engines/engine.js";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { SourceRow } from "../../data/convert.js";
-import { postgresSpelling } from "../../data/ordered-rows.js";
-import { rowsOf } from "../../data/rows.js";
+import type { SourceRow } from "../../data/conversion/convert.js";
+import { postgresSpelling } from "../../data/rows/ordered-rows.js";
+import { rowsOf } from "../../data/rows/rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";

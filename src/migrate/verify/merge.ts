@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { type ConvertedRow, type SourceRow, toPostgres } from "../../data/convert.js";
-import { encodeRow } from "../../data/copy-text.js";
-import type { KeyOrder } from "../../data/key-order.js";
+import { type ConvertedRow, type SourceRow, toPostgres } from "../../data/conversion/convert.js";
+import type { KeyOrder } from "../../data/equality/key-order.js";
+import { encodeRow } from "../../data/rows/copy-text.js";
 import type { Table } from "../../data/table.js";
 import { Cursor } from "./cursor.js";
 import { Lines, type Mine } from "./lines.js";

@@ -1,5 +1,5 @@
 import type { TableGraph } from "../../data/graph.js";
-import { windows } from "../../data/sqlite-rows.js";
+import { windows } from "../../data/rows/sqlite-rows.js";
 import { columnOf, type ForeignKey, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 

@@ -1,4 +1,4 @@
-import type { DiscoveredTable, Index, TablePair } from "../../data/discover.js";
+import type { DiscoveredTable, Index, TablePair } from "../../data/catalogue/discover.js";
 import { nameOn, type Table } from "../../data/table.js";
 import type { Side } from "../../engines/engine.js";
 

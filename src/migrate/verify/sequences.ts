@@ -1,4 +1,4 @@
-import type { TablePair } from "../../data/discover.js";
+import type { TablePair } from "../../data/catalogue/discover.js";
 import { nameOn, quote, quotedOn } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
 

@@ -1,4 +1,4 @@
-import { type SourceRow, toPostgres } from "../../data/convert.js";
+import { type SourceRow, toPostgres } from "../../data/conversion/convert.js";
 import { type Column, columnOf, type Table } from "../../data/table.js";
 import type { Engine, ExactValue } from "../../engines/engine.js";
 import { hasCode } from "../../errors.js";

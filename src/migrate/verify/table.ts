@@ -1,6 +1,6 @@
-import type { ConvertedRow } from "../../data/convert.js";
-import { KeyOrder } from "../../data/key-order.js";
-import { orderedPostgresLines, orderedSqliteRows } from "../../data/ordered-rows.js";
+import type { ConvertedRow } from "../../data/conversion/convert.js";
+import { KeyOrder } from "../../data/equality/key-order.js";
+import { orderedPostgresLines, orderedSqliteRows } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";

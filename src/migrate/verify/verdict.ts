@@ -1,6 +1,6 @@
-import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../../data/convert.js";
-import { plainDecimal } from "../../data/decimal.js";
-import { sameValue } from "../../data/same-value.js";
+import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../../data/conversion/convert.js";
+import { plainDecimal } from "../../data/conversion/decimal.js";
+import { sameValue } from "../../data/equality/same-value.js";
 import type { Table } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
 

@@ -1,7 +1,0 @@
-export type { DiscoveredColumn, DiscoveredTable, GeneratedColumn, Index, IndexColumn } from "./catalogue.js";
-export type { MissingColumn, TablePair } from "./couple.js";
-export { discoverPostgres } from "./discover-postgres.js";
-export { discoverSqlite } from "./discover-sqlite.js";
-export { type EpochChoices, epochChoices, type Times } from "./epoch.js";
-export { type AmbiguousNames, type Pairing, pairTables } from "./pair.js";
-export { pairDatabases, surveyPairing } from "./pair-times.js";

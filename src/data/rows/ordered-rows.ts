@@ -1,0 +1,205 @@
+import type { Engine, ExactRow, ExactValue, Transaction } from "../../engines/engine.js";
+import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { chunks } from "../chunks.js";
+import type { SourceRow } from "../conversion/convert.js";
+import type { KeyOrder } from "../equality/key-order.js";
+import { keyExpression } from "../key.js";
+import { quote, quotedOn, type Table } from "../table.js";
+import { PageSize } from "./page-size.js";
+import { readable as readablePostgres } from "./postgres-expression.js";
+import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
+import { documentOf } from "./sqlite-rows.js";
+
+/** SQLite takes 127 arguments for one function, so that the cells of wide rows are lists of lists. */
+const mostArguments = 100;
+
+/**
+ * Every row of SQLite's table in the order of its key, in pages that are small in bytes and in time. Each page is a read of its own, as of
+ * its own moment, so that nothing is held open on a file that others write to. Rows without a whole key come first.
+ */
+export async function* orderedSqliteRows(engine: Engine, table: Table, order: KeyOrder): AsyncGenerator<SourceRow[]> {
+  const walk = new Walk(table, order);
+  const keyless = await engine.transaction({ mode: "read" }, (transaction) => walk.keyless(transaction));
+  if (keyless.length > 0) yield keyless;
+  const size = new PageSize();
+  for (let after: Place | null = null; ; ) {
+    const page: Page = await engine.transaction({ mode: "read" }, (transaction) =>
+      walk.page(transaction, after, size.rows),
+    );
+    if (page.rows.length > 0) yield page.rows;
+    if (page.last === null) return;
+    size.learn(page.bytes, page.blockedMs);
+    after = page.last;
+  }
+}
+
+/** Text that says the same in every session. */
+export const postgresSpelling =
+  "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'";
+
+/** The same of PostgreSQL's table, as lines of COPY without their line feeds: most of them need not be taken apart. */
+export function orderedPostgresLines(
+  transaction: Transaction,
+  table: Table,
+  order: KeyOrder,
+): AsyncGenerator<string[]> {
+  return postgresLines(transaction, table, `ORDER BY ${order.postgres}`);
+}
+
+/** Every row in any order; `rest` is what follows the table's name, where it is called `t`. */
+export async function* postgresLines(transaction: Transaction, table: Table, rest = ""): AsyncGenerator<string[]> {
+  if (!isPostgres(transaction)) throw new Error("only PostgreSQL has COPY");
+  const columns = table.columns.map((column) => readablePostgres(column, "t")).join(", ");
+  const rows = `SELECT ${columns} FROM ${quotedOn("postgres", table)} AS t ${rest}`;
+  await transaction.script(postgresSpelling);
+  let begun: Uint8Array[] = [];
+  for await (const chunk of transaction.copyOut(`COPY (${rows}) TO STDOUT`)) {
+    const end = chunk.lastIndexOf(lineFeed) + 1;
+    if (end > 0) {
+      const whole = Buffer.concat([...begun, chunk.subarray(0, end - 1)]).toString("utf8");
+      begun = [];
+      yield whole.split("\n");
+    }
+    if (end < chunk.length) begun.push(chunk.subarray(end));
+  }
+}
+
+const lineFeed = 10;
+
+function isPostgres(transaction: Transaction): transaction is PostgresTransaction {
+  return "copyOut" in transaction;
+}
+
+/** The values of a key to go on behind; text as its bytes, since it may hold what the driver cannot give back. */
+type Place = readonly { readonly value: ExactValue; readonly isText: boolean }[];
+
+interface Page {
+  readonly rows: SourceRow[];
+  /** null where this was the end of the table. */
+  readonly last: Place | null;
+  readonly bytes: number;
+  readonly blockedMs: number;
+}
+
+class Walk {
+  readonly #table: Table;
+  readonly #key: readonly string[];
+
+  constructor(table: Table, order: KeyOrder) {
+    this.#table = table;
+    this.#key = order.sqlite;
+  }
+
+  /** The rows with a NULL in their key, which SQLite allows in old tables, and behind which no page could go on. */
+  async keyless(transaction: Transaction): Promise<SourceRow[]> {
+    const where = this.#key.map((name) => `${name} IS NULL`).join(" OR ");
+    return (await this.#rows(transaction, { where, values: [] })).rows;
+  }
+
+  async page(transaction: Transaction, after: Place | null, limit: number): Promise<Page> {
+    const began = performance.now();
+    const last = await this.#place(transaction, after, limit);
+    const bounds = [...this.#bound(after, ">"), ...this.#bound(last, "<=")];
+    const where = [...this.#key.map((name) => `${name} IS NOT NULL`), ...bounds.map(({ where }) => where)].join(
+      " AND ",
+    );
+    const values = bounds.flatMap(({ values }) => values);
+    const { rows, bytes } = await this.#rows(transaction, { where, values });
+    return { rows, last, bytes, blockedMs: performance.now() - began };
+  }
+
+  /** The last place of a page of so many rows behind `after`; null where fewer are left. */
+  async #place(transaction: Transaction, after: Place | null, limit: number): Promise<Place | null> {
+    const [bound] = this.#bound(after, ">");
+    const parts = this.#key.map(
+      (name, index) =>
+        `typeof(${name}) AS t${index}, CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END AS v${index}`,
+    );
+    const where = [...this.#key.map((name) => `${name} IS NOT NULL`), ...(bound === undefined ? [] : [bound.where])];
+    const sql = `SELECT ${parts.join(", ")} FROM ${quote(this.#table.name)} WHERE ${where.join(" AND ")}
+      ORDER BY ${this.#key.join(", ")} LIMIT 1 OFFSET ${limit - 1}`;
+    const [row] = await transaction.query(statement(sql, bound?.values ?? []));
+    return row === undefined ? null : this.#key.map((_, index) => placed(row, index));
+  }
+
+  #bound(place: Place | null, comparison: ">" | "<="): Condition[] {
+    if (place === null) return [];
+    const marks = place.map(({ isText }) => (isText ? "CAST(? AS TEXT)" : "?"));
+    return [
+      {
+        where: `(${this.#key.join(", ")}) ${comparison} (${marks.join(", ")})`,
+        values: place.map(({ value }) => value),
+      },
+    ];
+  }
+
+  async #rows(transaction: Transaction, condition: Condition): Promise<{ rows: SourceRow[]; bytes: number }> {
+    const plain = await this.#read(transaction, condition, readable);
+    if (plain !== null) return plain;
+    return (await this.#read(transaction, condition, readableBytes)) ?? { rows: [], bytes: 0 };
+  }
+
+  /** null where some text of the page is no UTF-8. */
+  async #read(
+    transaction: Transaction,
+    { where, values }: Condition,
+    spell: typeof readable,
+  ): Promise<{ rows: SourceRow[]; bytes: number } | null> {
+    const key = `(${keyExpression("sqlite", this.#table, "t")})`;
+    const cells = [
+      spell === readable ? key : spell(key),
+      ...this.#table.columns.map(({ name }) => spell(`t.${quote(name)}`)),
+    ];
+    const lists = [...chunks(cells, mostArguments)].map((part) => `json_array(${part.join(", ")})`);
+    const row = lists.length === 1 ? lists.join() : `json_array(${lists.join(", ")})`;
+    const columns = this.#table.columns.map(({ name }) => quote(name)).join(", ");
+    // With a LIMIT the order is kept, which else is nobody's concern where rows are only collected.
+    const ordered = `SELECT ${columns} FROM ${quote(this.#table.name)} WHERE ${where} ORDER BY ${this.#key.join(", ")} LIMIT -1`;
+    const sql = `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM (${ordered}) AS t`;
+    const result = await transaction.query(statement(sql, values));
+    const page = result[0]?.page;
+    try {
+      const documents = documentOf<Cell[] | Cell[][]>(result);
+      const rows = documents.map((document) =>
+        this.#row(lists.length === 1 ? (document as Cell[]) : (document as Cell[][]).flat()),
+      );
+      return { rows, bytes: page instanceof Uint8Array ? page.length : 0 };
+    } catch (error) {
+      if (error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  #row(cells: readonly Cell[]): SourceRow {
+    const values = new Array<ExactValue>(cells.length - 1);
+    let repaired: Map<string, Uint8Array> | null = null;
+    for (let index = 1; index < cells.length; index++) {
+      const cell = cells[index] as Cell;
+      const value = Array.isArray(cell) ? exactValue(cell) : (cell as ExactValue);
+      values[index - 1] = value;
+      if (!isBroken(cell, value)) continue;
+      repaired ??= new Map();
+      repaired.set(this.#table.columns[index - 1]?.name ?? "", Buffer.from(cell[1], "hex"));
+    }
+    const key = String(exactValue(cells[0] as Cell));
+    return repaired === null ? { key, values } : { key, values, repaired };
+  }
+}
+
+interface Condition {
+  readonly where: string;
+  readonly values: readonly ExactValue[];
+}
+
+function placed(row: ExactRow, index: number): Place[number] {
+  return { value: row[`v${index}`] ?? null, isText: row[`t${index}`] === "text" };
+}
+
+/** Text whose bytes are no UTF-8. */
+function isBroken(cell: Cell, value: ExactValue): cell is readonly ["t", string] {
+  return Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, String(cell[1]));
+}
+
+function statement(sql: string, values: readonly ExactValue[]) {
+  return { sql, text: sql, values };
+}

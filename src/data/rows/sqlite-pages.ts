@@ -1,0 +1,266 @@
+import type { ExactValue, Transaction } from "../../engines/engine.js";
+import { affinityOf } from "../catalogue/sqlite-type.js";
+import { chunks } from "../chunks.js";
+import type { SourceRow } from "../conversion/convert.js";
+import { encodeKey } from "../key.js";
+import { type Column, quote, type Table } from "../table.js";
+import type { PlainFormat } from "./plain-format.js";
+import { rowsOf } from "./rows.js";
+import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
+import { documentOf } from "./sqlite-rows.js";
+
+/** Some rows of a SQLite table that are stored behind each other. */
+export interface SqlitePage {
+  /**
+   * The rows as SQLite's JSON spells them: columns of kind `real` have their digits as text; see `sqlite-cells` for the others. null
+   * where they were not read as JSON.
+   */
+  readonly cells: readonly (readonly Cell[])[] | null;
+  readonly size: number;
+  /** Of the document that SQLite has written; 0 where nobody has counted. */
+  readonly bytes: number;
+  /** One of them with its values, to the bit. */
+  row(index: number): SourceRow;
+  /** The page once more, from the same snapshot: whoever holds no pages holds little memory. */
+  again(): Promise<SqlitePage>;
+}
+
+/** A part of a table: the rows behind one rowid, up to and including another; null is an end of the table. */
+export interface Window {
+  readonly after: bigint | null;
+  readonly last: bigint | null;
+}
+
+/** Rows that SQLite itself has written as data for COPY. */
+export interface PlainPage {
+  readonly data: Uint8Array;
+  readonly rows: number;
+}
+
+/** The rows of these keys to the bit: integers as bigint, which tells them from floats without a fraction. */
+export async function exactRowsOf(
+  transaction: Transaction,
+  table: Table,
+  keys: readonly string[],
+): Promise<SourceRow[]> {
+  const rows = await rowsOf("sqlite").read(transaction, table, keys);
+  const isFloat = table.columns.map(({ sqliteType }) => affinityOf(sqliteType ?? "") === "real");
+  return rows.map((row) => ({
+    ...row,
+    values: row.values.map((value, index) =>
+      typeof value === "number" && Number.isInteger(value) && isFloat[index] !== true ? BigInt(value) : value,
+    ),
+  }));
+}
+
+/** SQLite takes 127 arguments for one function, so wide rows are lists of lists. */
+const mostArguments = 100;
+
+/** A name for the rowid that no column has taken; null for a table WITHOUT ROWID. */
+async function rowidOf(transaction: Transaction, table: Table): Promise<string | null> {
+  const listed = await transaction.query(
+    statement("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", [table.name]),
+  );
+  if (listed[0]?.wr === 1n) return null;
+  const columns = await transaction.query(statement("SELECT name FROM pragma_table_xinfo(?)", [table.name]));
+  const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()));
+  return ["_rowid_", "rowid", "oid"].find((name) => !taken.has(name)) ?? null;
+}
+
+/**
+ * Reads a SQLite table in parts, in the order in which its rows are stored: several times faster than rows of values, as long as few of
+ * those are asked for. Tables WITHOUT ROWID cannot be read like that.
+ */
+export class SqlitePages {
+  readonly #transaction: Transaction;
+  readonly #table: Table;
+  readonly #rowid: string;
+  readonly #isWide: boolean;
+  readonly #plain: string;
+  readonly #bytes: string;
+  readonly #plainPages = new Map<PlainFormat, string>();
+  #known: Promise<Extent | null> | null = null;
+
+  /** null for a table WITHOUT ROWID. */
+  static async of(transaction: Transaction, table: Table): Promise<SqlitePages | null> {
+    const rowid = await rowidOf(transaction, table);
+    return rowid === null ? null : new SqlitePages(transaction, table, rowid);
+  }
+
+  private constructor(transaction: Transaction, table: Table, rowid: string) {
+    this.#transaction = transaction;
+    this.#table = table;
+    this.#rowid = rowid;
+    this.#isWide = table.columns.length > mostArguments;
+    this.#plain = this.#select(spelled);
+    this.#bytes = this.#select(({ name }) => readableBytes(quote(name)));
+  }
+
+  /** The next rows behind that place: about so many, never more. */
+  async next(after: bigint | null, rows: number): Promise<Window> {
+    const extent = await this.#extent();
+    if (extent === null) return { after, last: null };
+    if (extent.isDense) {
+      const last = (after ?? extent.first - 1n) + BigInt(rows);
+      return { after, last: last >= extent.last ? null : last };
+    }
+    const { where, values } = conditionOf(this.#rowid, { after, last: null });
+    const sql = `SELECT ${this.#rowid} AS last FROM ${quote(this.#table.name)} ${where} ORDER BY ${this.#rowid} LIMIT 1 OFFSET ?`;
+    const [row] = await this.#transaction.query(statement(sql, [...values, BigInt(rows - 1)]));
+    return { after, last: typeof row?.last === "bigint" ? row.last : null };
+  }
+
+  /** Where most rowids are taken, nobody has to count rows to find the end of a page. null where there is no row. */
+  #extent(): Promise<Extent | null> {
+    this.#known ??= this.#readExtent();
+    return this.#known;
+  }
+
+  async #readExtent(): Promise<Extent | null> {
+    const text = `SELECT MIN(${this.#rowid}) AS first, MAX(${this.#rowid}) AS last, COUNT(*) AS n FROM ${quote(this.#table.name)}`;
+    const [row] = await this.#transaction.query(statement(text, []));
+    if (typeof row?.first !== "bigint" || typeof row.last !== "bigint" || typeof row.n !== "bigint") return null;
+    return { first: row.first, last: row.last, isDense: 2n * row.n > row.last - row.first };
+  }
+
+  /** The rows as data for COPY in that form; null where one of them is not plain. */
+  async plain(format: PlainFormat, window: Window): Promise<PlainPage | null> {
+    const { where, values } = conditionOf(this.#rowid, window);
+    const [row] = await this.#transaction.query(statement(`${this.#plainSelect(format)} ${where}`, values));
+    const rows = Number(row?.n);
+    const data = rows === 0 ? new Uint8Array() : row?.page;
+    return data instanceof Uint8Array && format.isPlain(data, rows) ? { data, rows } : null;
+  }
+
+  #plainSelect(format: PlainFormat): string {
+    const known = this.#plainPages.get(format);
+    if (known !== undefined) return known;
+    const select = `SELECT ${format.page(this.#table)} AS page, COUNT(*) AS n FROM ${quote(this.#table.name)}`;
+    this.#plainPages.set(format, select);
+    return select;
+  }
+
+  async page(window: Window): Promise<SqlitePage> {
+    const again = () => this.page(window);
+    const page = (await this.#read(this.#plain, window, again)) ?? (await this.#read(this.#bytes, window, again));
+    return page ?? new JsonPage(this.#table, [], 0, again);
+  }
+
+  /** null where some text of the page is no UTF-8. */
+  async #read(select: string, window: Window, again: () => Promise<SqlitePage>): Promise<JsonPage | null> {
+    const { where, values } = conditionOf(this.#rowid, window);
+    const result = await this.#transaction.query(statement(`${select} ${where}`, values));
+    const document = result[0]?.page;
+    try {
+      const rows = documentOf<Cell[] | Cell[][]>(result);
+      const cells = this.#isWide ? (rows as Cell[][][]).map((row) => row.flat()) : (rows as Cell[][]);
+      return new JsonPage(this.#table, cells, document instanceof Uint8Array ? document.length : 0, again);
+    } catch (error) {
+      if (error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  /** Without a subquery: it would copy every value once more. */
+  #select(spell: (column: Column) => string): string {
+    const lists = [...chunks(this.#table.columns.map(spell), mostArguments)].map(
+      (part) => `json_array(${part.join(", ")})`,
+    );
+    const row = this.#isWide ? `json_array(${lists.join(", ")})` : lists.join();
+    return `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM ${quote(this.#table.name)}`;
+  }
+}
+
+interface Extent {
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly isDense: boolean;
+}
+
+function conditionOf(rowid: string, { after, last }: Window) {
+  const bounds = [
+    ...(after === null ? [] : [{ text: `${rowid} > ?`, value: after }]),
+    ...(last === null ? [] : [{ text: `${rowid} <= ?`, value: last }]),
+  ];
+  const where = bounds.length === 0 ? "" : `WHERE ${bounds.map(({ text }) => text).join(" AND ")}`;
+  return { where, values: bounds.map(({ value }) => value) };
+}
+
+/** What a column's kind promises comes first, since each comparison costs. */
+function spelled({ name, kind }: Column): string {
+  const column = quote(name);
+  if (kind === "real")
+    return `CASE typeof(${column}) WHEN 'real' THEN printf('%!.17g', ${column}) ELSE ${readableBytes(column)} END`;
+  if (kind === "integer" || kind === "bigint" || kind === "boolean")
+    return `CASE WHEN ${column} BETWEEN -9007199254740991 AND 9007199254740991 AND typeof(${column}) = 'integer' THEN ${column} ELSE ${readable(column)} END`;
+  return `CASE typeof(${column}) WHEN 'text' THEN ${column} ELSE ${readable(column)} END`;
+}
+
+class JsonPage implements SqlitePage {
+  readonly cells: readonly (readonly Cell[])[];
+  readonly bytes: number;
+  readonly again: () => Promise<SqlitePage>;
+  readonly #table: Table;
+
+  constructor(table: Table, cells: readonly (readonly Cell[])[], bytes: number, again: () => Promise<SqlitePage>) {
+    this.#table = table;
+    this.cells = cells;
+    this.bytes = bytes;
+    this.again = again;
+  }
+
+  get size(): number {
+    return this.cells.length;
+  }
+
+  row(index: number): SourceRow {
+    const { columns, key } = this.#table;
+    const repaired = new Map<string, Uint8Array>();
+    const values = columns.map((column, at) => {
+      const cell = this.cells[index]?.[at] ?? null;
+      const value = bitExact(cell, column);
+      if (isBroken(cell, value)) repaired.set(column.name, Buffer.from(cell[1], "hex"));
+      return value;
+    });
+    const parts = key.map((name) => values[columns.findIndex((column) => column.name === name)] ?? null);
+    return { key: encodeKey(parts), values, repaired };
+  }
+}
+
+/** Rows that were read as values. */
+export class ReadPage implements SqlitePage {
+  readonly cells = null;
+  readonly bytes = 0;
+  readonly #rows: readonly SourceRow[];
+
+  constructor(rows: readonly SourceRow[]) {
+    this.#rows = rows;
+  }
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  row(index: number): SourceRow {
+    return this.#rows[index] as SourceRow;
+  }
+
+  again(): Promise<SqlitePage> {
+    return Promise.resolve(this);
+  }
+}
+
+/** Integers as bigint, which tells them from floats without a fraction. */
+function bitExact(cell: Cell, { kind }: Column): ExactValue {
+  if (typeof cell === "number") return BigInt(cell);
+  return kind === "real" && typeof cell === "string" ? exactValue(["r", cell]) : exactValue(cell);
+}
+
+/** Text whose bytes are no UTF-8. */
+function isBroken(cell: Cell, value: ExactValue): cell is readonly ["t", string] {
+  return Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, String(cell[1]));
+}
+
+function statement(sql: string, values: readonly ExactValue[]) {
+  return { sql, text: sql, values };
+}
