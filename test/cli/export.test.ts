@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
+import { exportData } from "../../src/migrate/export.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
 import { unprivileged } from "../support/postgres-binaries.js";
@@ -84,17 +85,32 @@ describe("dualdb export", () => {
     // Else that user would not get as far as the folder.
     for (const path of [parent, dirname(parent), dirname(file)]) chmodSync(path, 0o777);
     chmodSync(file, 0o666);
-    const { status, err } = await limited(file, join(directory, "out"), ":", unprivileged);
-    expect(err).toContain(`${join(directory, "out")} cannot be used (EACCES)`);
-    expect(status).toBe(1);
+    // Whatever is loaded late is loaded before the rights are gone.
+    await exportData({ env: {}, sqlite: file, directory: join(parent, "before") });
+    const failed = unprivilegedly(() => exportData({ env: {}, sqlite: file, directory: join(directory, "out") }));
+    await expect(failed).rejects.toMatchObject({
+      code: "FILE_UNUSABLE",
+      message: expect.stringContaining(`${join(directory, "out")} cannot be used (EACCES)`),
+    });
   });
 });
 
+/** Without root's right to write everywhere. */
+async function unprivilegedly<T>(work: () => Promise<T>): Promise<T> {
+  if (unprivileged.uid === undefined) return work();
+  process.seteuid?.(unprivileged.uid);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 /** The command in a process of its own, in a shell that has set a limit. */
-async function limited(file: string, directory: string, limit: string, identity: { uid?: number; gid?: number } = {}) {
+async function limited(file: string, directory: string, limit: string) {
   const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
   const command = `${limit}; exec "${process.execPath}" --import tsx "${main}" export --sqlite "${file}" --dir "${directory}"`;
-  const child = promisify(execFile)("/bin/sh", ["-c", command], { ...identity, env: { PATH: process.env.PATH ?? "" } });
+  const child = promisify(execFile)("/bin/sh", ["-c", command], { env: { PATH: process.env.PATH ?? "" } });
   return child.then(
     ({ stderr }) => ({ status: 0, err: stderr }),
     (error: { code: number; stderr: string }) => ({ status: error.code, err: error.stderr }),
