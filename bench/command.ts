@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { peakTeller } from "./peak-memory.js";
 
 /** What a run of a command has said with `--json`, and what it took. */
 export interface CommandRun {
@@ -11,11 +12,10 @@ export interface CommandRun {
 }
 
 const program = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const tellMemory = `process.on("exit", () => process.stderr.write("peak " + process.resourceUsage().maxRSS))`;
 
 /** Runs the packed command line in a process of its own. Its start is not among the milliseconds. */
 export async function runCommand(...args: readonly string[]): Promise<CommandRun> {
-  const preload = ["--import", `data:text/javascript,${encodeURIComponent(tellMemory)}`];
+  const preload = ["--import", peakTeller()];
   const idle = await timed([...preload, program, "--version"]);
   const run = await timed([...preload, program, ...args, "--json"]);
   const kilobytes = /peak (\d+)/.exec(run.stderr)?.[1];

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { delayDuring } from "./delay.js";
 import { messagesFrom } from "./messages.js";
 import { createDatabase } from "./package.js";
+import { peakMegabytes } from "./peak-memory.js";
 
 /** What the process of the tight loop writes to its standard output, as JSON. */
 export interface LoopReport {
@@ -31,7 +32,7 @@ async function run(count: number): Promise<LoopReport> {
     await database.drain({ timeoutMs: 120_000 });
   });
   const drainedMs = performance.now() - saved;
-  return { idleMs, busyMs, rssMegabytes: process.resourceUsage().maxRSS / 1_024, savedMs: saved - began, drainedMs };
+  return { idleMs, busyMs, rssMegabytes: peakMegabytes(), savedMs: saved - began, drainedMs };
 }
 
 async function save(count: number): Promise<void> {
