@@ -74,16 +74,18 @@ function planOf(
   const findings: Finding[] = [];
   const upserts = new Map<string, ConvertedRow[]>();
   for (const [table, { converted }] of rows) {
-    findings.push(...[...converted.values()].flatMap((row) => row.findings));
     upserts.set(
       table,
       [...converted.values()].filter((row) => !isRefused(row)),
     );
   }
   const handled = entries.filter((entry) => {
-    const reason = refusalOf(graph, entry, rows.get(entry.table)?.converted.get(entry.key));
-    if (reason !== null) refusals.push({ entry, reason });
-    return reason === null;
+    const row = rows.get(entry.table)?.converted.get(entry.key);
+    const refusal = refusalOf(graph, entry, row);
+    // Rows that only join the batch have been spoken of when they were owed, or will be.
+    findings.push(...(row?.findings ?? []));
+    if (refusal !== null) refusals.push({ entry, ...refusal });
+    return refusal === null;
   });
   return { handled, refusals, findings, removals, upserts };
 }
@@ -92,11 +94,12 @@ function isRefused(row: ConvertedRow): boolean {
   return row.findings.some(({ action }) => action === "refused");
 }
 
-function refusalOf(graph: TableGraph, entry: Entry, row: ConvertedRow | undefined): string | null {
-  if (graph.get(entry.table) === undefined) return "the table is not on both sides, or has no key there";
-  if (entry.bytes !== undefined) return "the key is not UTF-8";
+function refusalOf(graph: TableGraph, entry: Entry, row: ConvertedRow | undefined): Omit<Refusal, "entry"> | null {
+  if (graph.get(entry.table) === undefined)
+    return { column: "", reason: "the table is not on both sides, or has no key there" };
+  if (entry.bytes !== undefined) return { column: "", reason: "the key is not UTF-8" };
   const finding = row?.findings.find(({ action }) => action === "refused");
-  return finding === undefined ? null : `${finding.column}: ${finding.reason}`;
+  return finding === undefined ? null : { column: finding.column, reason: finding.reason };
 }
 
 /** The source's rows of one table, by key. Keys without a row are gone. */

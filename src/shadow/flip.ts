@@ -2,7 +2,7 @@ import sql, { raw } from "sql-template-tag";
 import { quotedOn } from "../data/table.js";
 import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
-import { Journal, type Refusal } from "./journal.js";
+import { Journal, type Refusal, refusalText } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, Recovery } from "./recovery.js";
 import {
@@ -225,7 +225,7 @@ export class Flip {
 
 function flipRefused(wanted: Side, refusals: readonly Refusal[]): DualDbError {
   const side = wanted === "postgres" ? "PostgreSQL" : "SQLite";
-  const rows = refusals.map(({ entry, reason }) => ({ table: entry.table, key: entry.key, reason }));
+  const rows = refusals.map(({ entry: { table, key }, ...refusal }) => ({ table, key, reason: refusalText(refusal) }));
   const why =
     rows.length === 0
       ? "too many rows were still owed when the time was over (FLIP_TIMEOUT_MS)"

@@ -20,8 +20,15 @@ export interface Entry {
 
 export interface Refusal {
   readonly entry: Entry;
+  /** '' where nobody knows. */
+  readonly column: string;
   /** Why the other side refuses it: codes and names, never a value. */
   readonly reason: string;
+}
+
+/** The same in one text. */
+export function refusalText({ column, reason }: Omit<Refusal, "entry">): string {
+  return column === "" ? reason : `${column}: ${reason}`;
 }
 
 export interface JournalSummary {
@@ -96,10 +103,10 @@ export class Journal {
 
   /** Statements that count refusals, if the row has not changed since: a new write deserves a new try. */
   refusals(refusals: readonly Refusal[]): Sql[] {
-    return refusals.map(({ entry, reason }) => {
+    return refusals.map(({ entry, ...refusal }) => {
       const sameKey =
         entry.bytes === undefined ? sql`row_key = ${entry.key}` : sql`CAST(row_key AS BLOB) = ${entry.bytes}`;
-      return sql`UPDATE dualdb_journal SET attempts = attempts + 1, last_error = ${reason}
+      return sql`UPDATE dualdb_journal SET attempts = attempts + 1, last_error = ${refusalText(refusal)}
         WHERE table_name = ${entry.table} AND ${sameKey} AND version = ${entry.version}`;
     });
   }

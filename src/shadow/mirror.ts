@@ -128,7 +128,9 @@ export class Mirror {
   async #inHalves(from: Side, entries: readonly Entry[], error: DualDbError): Promise<readonly Handled[]> {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined)
-      return [{ entries: [], refusals: [{ entry: only, reason: reasonOf(error) }], findings: [] }];
+      return [
+        { entries: [], refusals: [{ entry: only, column: error.column ?? "", reason: reasonOf(error) }], findings: [] },
+      ];
     const middle = Math.ceil(entries.length / 2);
     const first = await this.#pass(from, { keys: entries.slice(0, middle) });
     const second = await this.#pass(from, { keys: entries.slice(middle) });

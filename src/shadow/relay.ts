@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Finding } from "../data/finding.js";
 import type { Side } from "../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../errors.js";
 import type { Logger } from "../logger.js";
@@ -199,15 +200,17 @@ export class Relay {
   #count({ moved, findings, refusals }: PassResult): void {
     this.#counts.mirrored += moved;
     this.#counts.refused += refusals.length;
-    for (const { action } of findings) if (action !== "refused") this.#counts[action] += 1;
-    for (const finding of findings)
+    for (const finding of findings) {
+      if (finding.action === "refused") continue;
+      this.#counts[finding.action] += 1;
       this.#parts.logger.warn({ event: "finding", ...finding }, "value not carried exactly");
-    for (const { entry, reason } of refusals) {
+    }
+    for (const { entry, column, reason } of refusals) {
       const { table, key, attempts } = entry;
-      this.#parts.logger.error(
-        { event: "refused", table, key, attempts: attempts + 1, reason },
-        "row refused by the other side",
-      );
+      // It is tried again, and what is wrong with it is said once.
+      if (attempts > 0) continue;
+      const finding: Finding = { table, key, column, reason, action: "refused" };
+      this.#parts.logger.error({ event: "refused", ...finding }, "row refused by the other side");
     }
   }
 

@@ -91,8 +91,8 @@ describe("a pair", () => {
     expect(sums(await run(pair, { rejects }))).toMatchObject({ read: 1, setAside: 1 });
     const file = join(rejects, `${first.tables.find(({ setAside }) => setAside > 0)?.table}.jsonl`);
     const line = JSON.parse(readFileSync(file, "utf8"));
-    const column = Object.keys(line.row).find((name) => line.reason.startsWith(`${name}:`)) ?? "";
-    writeFileSync(file, `${JSON.stringify({ ...line, row: { ...line.row, [column]: 7 } })}\n`);
+    expect(line).toMatchObject({ column: "result_count", reason: "not a number in an integer column" });
+    writeFileSync(file, `${JSON.stringify({ ...line, row: { ...line.row, [line.column]: 7 } })}\n`);
     expect(sums(await run(pair, { rejects, retryRejects: true }))).toMatchObject({ read: 1, written: 1, setAside: 0 });
     expect(existsSync(file)).toBe(false);
     await pair.expectEqual();

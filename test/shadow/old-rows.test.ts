@@ -315,8 +315,8 @@ describe("rows that PostgreSQL refuses", () => {
     const said = recorder.of("refused").map(({ fields: f }) => f);
     expect(said).toEqual(
       expect.arrayContaining([
-        expect.objectContaining({ table: "queries", key: "word", reason: expect.stringContaining("result_count") }),
-        expect.objectContaining({ table: "documents", key: "flag", reason: expect.stringContaining("is_public") }),
+        expect.objectContaining({ table: "queries", key: "word", column: "result_count", action: "refused" }),
+        expect.objectContaining({ table: "documents", key: "flag", column: "is_public", action: "refused" }),
       ]),
     );
     expect(recorder.text + JSON.stringify(await database.status())).not.toContain("secret");

@@ -7,7 +7,7 @@ import { type Column, quote, type Table } from "../table.js";
 import type { PlainFormat } from "./plain-format.js";
 import { rowsOf } from "./rows.js";
 import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
-import { documentOf } from "./sqlite-rows.js";
+import { documentOf, rowsOfBytes } from "./sqlite-rows.js";
 
 /** Some rows of a SQLite table that are stored behind each other. */
 export interface SqlitePage {
@@ -37,13 +37,18 @@ export interface PlainPage {
   readonly rows: number;
 }
 
-/** The rows of these keys to the bit: integers as bigint, which tells them from floats without a fraction. */
+/**
+ * The rows of these keys to the bit: integers as bigint, which tells them from floats without a fraction. Keys that are no UTF-8 are given
+ * by their bytes.
+ */
 export async function exactRowsOf(
   transaction: Transaction,
   table: Table,
   keys: readonly string[],
+  bytes: readonly Uint8Array[] = [],
 ): Promise<SourceRow[]> {
-  const rows = await rowsOf("sqlite").read(transaction, table, keys);
+  const found = await rowsOf("sqlite").read(transaction, table, keys);
+  const rows = [...found, ...(await rowsOfBytes(transaction, table, bytes))];
   const isFloat = table.columns.map(({ sqliteType }) => affinityOf(sqliteType ?? "") === "real");
   return rows.map((row) => ({
     ...row,

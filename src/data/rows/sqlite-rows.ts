@@ -56,6 +56,17 @@ export const sqliteRows: Rows = {
   },
 };
 
+/** The rows whose keys are these bytes. Where those are no UTF-8 nothing else finds them; it takes a look at every row. */
+export async function rowsOfBytes(
+  transaction: Transaction,
+  table: Table,
+  keys: readonly Uint8Array[],
+): Promise<SourceRow[]> {
+  if (keys.length === 0) return [];
+  const text = `CAST(${keyExpression("sqlite", table, "t")} AS BLOB) IN (${marks(keys.length)})`;
+  return readPage(transaction, table, { text, values: keys });
+}
+
 interface Condition {
   readonly text: string;
   readonly values: readonly ExactValue[];

@@ -187,17 +187,19 @@ class MirrorPasses {
 
   async #rejected(refusals: readonly Refusal[]): Promise<{ row: SourceRow; finding: Finding }[]> {
     const { table } = this.#one;
-    const reasons = new Map(refusals.map(({ entry, reason }) => [entry.key, reason]));
-    const keys = [...reasons.keys()];
+    const known = new Map(refusals.map((refusal) => [refusal.entry.key, refusal]));
+    const entries = refusals.map(({ entry }) => entry);
+    const keys = entries.filter(({ bytes }) => bytes === undefined).map(({ key }) => key);
+    const broken = entries.map(({ bytes }) => bytes).filter((bytes) => bytes !== undefined);
     const read = (transaction: Transaction) =>
       this.#from === "sqlite"
-        ? exactRowsOf(transaction, table, keys)
+        ? exactRowsOf(transaction, table, keys, broken)
         : rowsOf("postgres").read(transaction, table, keys);
     const rows = await this.#run.databases[this.#from].transaction({ mode: "read" }, read);
-    return rows.map((row) => ({ row, finding: refused(table, row.key, reasons.get(row.key) ?? "") }));
+    return rows.map((row) => ({ row, finding: refused(table, row.key, known.get(row.key)) }));
   }
 }
 
-function refused(table: Table, key: string, reason: string): Finding {
-  return { table: table.name, key, column: "", reason, action: "refused" };
+function refused({ name: table }: Table, key: string, refusal: Refusal | undefined): Finding {
+  return { table, key, column: refusal?.column ?? "", reason: refusal?.reason ?? "", action: "refused" };
 }

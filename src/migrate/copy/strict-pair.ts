@@ -87,8 +87,8 @@ export class StrictPair {
   #refuse({ refusals }: Plan): void {
     const [first] = refusals;
     if (first === undefined) return;
-    const { table, key } = first.entry;
-    throw strictly({ table, key, column: "", reason: first.reason, action: "refused" });
+    const { entry, column, reason } = first;
+    throw strictly({ table: entry.table, key: entry.key, column, reason, action: "refused" });
   }
 
   /** One row is enough to end it, so nobody looks for which. */

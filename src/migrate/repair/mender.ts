@@ -4,7 +4,7 @@ import type { Table } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import { applyPlan, type End, type Plan, planBatch } from "../../shadow/batch.js";
-import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
+import { type Entry, Journal, type Refusal, refusalText } from "../../shadow/journal.js";
 import { held, Mirror, opened, overtaken, type Pair } from "../../shadow/mirror.js";
 import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import type { FormerRows } from "./former-rows.js";
@@ -133,6 +133,6 @@ function leftBy({ refusals }: Plan): Left[] {
   return refusals.map(leftOf);
 }
 
-function leftOf({ entry: { table, key }, reason }: Refusal): Left {
-  return { table, key, reason };
+function leftOf({ entry: { table, key }, ...refusal }: Refusal): Left {
+  return { table, key, reason: refusalText(refusal) };
 }
