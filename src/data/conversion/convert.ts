@@ -127,7 +127,7 @@ class Remarks {
 
   end(): readonly Finding[] {
     if (this.#findings === null) return none;
-    return [...this.#findings, ...keyFindings(this.#table, this.#findings)];
+    return this.#findings.map((finding) => inKey(this.#table, finding));
   }
 
   of(column: string): FindingNotes {
@@ -151,8 +151,7 @@ class Remarks {
 }
 
 /** A key that had to be altered would name another row on the target. */
-function keyFindings(table: Table, findings: readonly Finding[]): Finding[] {
-  return findings
-    .filter(({ column, action }) => action !== "refused" && table.key.includes(column))
-    .map((finding) => ({ ...finding, reason: `${finding.reason} in the key`, action: "refused" }));
+function inKey({ key }: Table, finding: Finding): Finding {
+  if (finding.action === "refused" || !key.includes(finding.column)) return finding;
+  return { ...finding, reason: `${finding.reason} in the key`, action: "refused" };
 }
