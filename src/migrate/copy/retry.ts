@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
+import { TableGraph } from "../../data/graph.js";
 import { encodeKey } from "../../data/key.js";
 import { reasonOf } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
@@ -28,7 +29,8 @@ export async function retryRejects(run: CopyRun, from: Side, tables: readonly Ta
   const { rejects } = run;
   if (rejects === null)
     throw new DualDbError("CONFIG_INVALID", "Rows that are fed back one by one cannot be all or nothing.");
-  const waiting = tables.filter(({ name }) => existsSync(fileOfTable(rejects, name, ".jsonl")));
+  const { parentsFirst } = new TableGraph(tables);
+  const waiting = parentsFirst.filter(({ name }) => existsSync(fileOfTable(rejects, name, ".jsonl")));
   if (run.scene.states === null) return each(waiting, (table) => toTarget(run, from, table));
   for (const table of waiting) await toPrimary(run, from, table);
   return copyInPair(run, from, tables);
@@ -54,6 +56,8 @@ async function feed(run: CopyRun, from: Side, one: TableRun, rows: readonly Sour
   tally.read += rows.length;
   tally.written += written;
   tally.alreadyThere += going.length - refused.size - written;
+  const arrived = converted.filter((_, index) => isGoing[index]).filter((_, index) => !refused.has(index));
+  one.note(arrived.flatMap(({ findings }) => findings));
   const late = [...refused].map(([index, { column, reason }]) => {
     const row = going[index] as SourceRow;
     return { row, finding: refusal(table, row, column, reason) };
