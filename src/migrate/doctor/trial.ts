@@ -100,7 +100,16 @@ export class Trial {
       const without = row.values.with(index, column.notNull ? (standIns[column.kind] ?? null) : null);
       if ((await this.#refusal(transaction, [without])) === null) return about(column);
     }
-    return about(undefined);
+    return about(await this.#checked(transaction, error));
+  }
+
+  /** The column that a CHECK is about, where nothing in its place would do; undefined where it is about several. */
+  async #checked(transaction: Transaction, { details }: DualDbError): Promise<Column | undefined> {
+    const text = `SELECT a.attname AS name FROM pg_constraint AS c JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+      WHERE c.conrelid = to_regclass('pg_temp.${trialName}') AND c.conname = $1`;
+    const rows = await transaction.query({ sql: text, text, values: [details.constraint ?? null] });
+    const [name] = rows.length === 1 ? rows.map((row) => String(row.name)) : [];
+    return this.#table.columns.find((column) => nameOn("postgres", column) === name);
   }
 
   /** With the type's name, which the operator knows, and without the name of the copy. */
