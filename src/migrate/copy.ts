@@ -4,11 +4,12 @@ import type { PairState } from "../shadow/state.js";
 import { type CreatedTables, createTables } from "./copy/create-tables.js";
 import { type Copied, copyIntoPostgres } from "./copy/into-postgres.js";
 import { copyIntoSqlite } from "./copy/into-sqlite.js";
+import { withNewFile } from "./copy/new-file.js";
 import { copyInPair } from "./copy/pair.js";
 import type { CopyReport, LeftOut } from "./copy/report.js";
 import { retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
-import { type Databases, type Scene, sceneOf, statesOf, withDatabases } from "./databases.js";
+import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { type Run, recordRun } from "./runs.js";
 
@@ -39,7 +40,7 @@ export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
   const began = performance.now();
   const beganAt = (options.clock ?? Date.now)();
   const createFile = options.createTables === true && options.from === "postgres";
-  return withDatabases({ ...options, createFile }, async (databases) => {
+  return withNewFile({ ...options, createFile }, async (databases) => {
     const states = await statesOf(databases.sqlite, databases.postgres);
     const from = sourceOf(options.from, states);
     const made = options.createTables === true ? await create(databases, from, states, options) : null;

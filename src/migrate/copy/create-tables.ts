@@ -4,6 +4,7 @@ import { definePostgres } from "../../data/definition/postgres-definition.js";
 import { sqliteDefinition } from "../../data/definition/sqlite-definition.js";
 import { literal, quote } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
+import { DualDbError } from "../../errors.js";
 import type { Databases } from "../databases.js";
 import { timeoutMs } from "./run.js";
 
@@ -20,6 +21,7 @@ export interface CreatedTables {
 /**
  * Makes the tables that the target lacks. What decides about rows comes with the tables: keys, NOT NULL, unique indexes, foreign keys.
  * Tables whose other indexes an earlier run has not come to get them now.
+ * @throws CONFIG_INVALID for a table that neither side has, before anything is made.
  */
 export async function createTables(
   { sqlite, postgres }: Databases,
@@ -30,6 +32,7 @@ export async function createTables(
     sqlite: await sqlite.transaction({ mode: "read" }, discoverSqlite),
     postgres: await postgres.transaction({ mode: "read", timeoutMs }, discoverPostgres),
   };
+  assertThere(found, from, wanted);
   const missing = missingTables(found, from).filter(({ name }) => wanted === undefined || wanted.includes(name));
   if (from === "postgres") return intoSqlite(sqlite, missing);
   const unfinished = await unfinishedTables(postgres);
@@ -37,6 +40,22 @@ export async function createTables(
   const define = (source: Transaction) => definePostgres(source, tables);
   const definition = await sqlite.transaction({ mode: "read" }, define);
   return intoPostgres(postgres, definition, missing, tables);
+}
+
+function assertThere(
+  found: Readonly<Record<Side, readonly DiscoveredTable[]>>,
+  from: Side,
+  wanted: readonly string[] = [],
+): void {
+  const known = new Set([...found.sqlite, ...found.postgres].map(({ name }) => name));
+  const unknown = wanted.filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  const names = found[from].map(({ name }) => name).sort();
+  throw new DualDbError(
+    "CONFIG_INVALID",
+    `${from} has no table ${unknown.join(", ")}. It has ${names.join(", ") || "none"}.`,
+    { side: from, details: { tables: unknown } },
+  );
 }
 
 function missingTables(
