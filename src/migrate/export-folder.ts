@@ -1,5 +1,5 @@
-import { mkdir, open, readdir, rename, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, open, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { DualDbError } from "../errors.js";
 import { isMissing, onFile } from "./file-errors.js";
 import { type Manifest, manifestName, manifestText, readManifest } from "./manifest.js";
@@ -16,15 +16,18 @@ const marker = manifestName + unfinished;
  */
 export class ExportFolder {
   readonly path: string;
+  /** The outermost folder that was made for this export. */
+  readonly #made: string | undefined;
 
-  private constructor(path: string) {
+  private constructor(path: string, made: string | undefined) {
     this.path = path;
+    this.#made = made;
   }
 
   /** @throws CONFIG_INVALID where the folder holds anything but an export, FILE_UNUSABLE */
   static async open(path: string): Promise<ExportFolder> {
-    const folder = new ExportFolder(path);
-    await onFile(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
+    const made = await onFile(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
+    const folder = new ExportFolder(path, made);
     await folder.#assertOurs();
     await folder.#write(marker, "");
     return folder;
@@ -47,12 +50,20 @@ export class ExportFolder {
     await this.#flush();
   }
 
-  /** Takes away what does not count; an export from before stays. */
+  /** Takes away what does not count, and the folder if it was made for this; an export from before stays. */
   async giveUp(): Promise<void> {
     const entries = await this.#entries();
     const isWhole = entries.includes(manifestName) || !entries.some((entry) => entry.endsWith(".jsonl"));
     const parts = entries.filter((entry) => entry.endsWith(unfinished) && (entry !== marker || isWhole));
     for (const part of parts) await this.#remove(part);
+    await this.#unmake();
+  }
+
+  /** Fails at the first folder that is not empty. */
+  async #unmake(): Promise<void> {
+    if (this.#made === undefined) return;
+    const outermost = resolve(this.#made);
+    for (let folder = resolve(this.path); folder !== dirname(outermost); folder = dirname(folder)) await rmdir(folder);
   }
 
   async #assertOurs(): Promise<void> {
