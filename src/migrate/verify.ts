@@ -65,15 +65,17 @@ const differencesInReport = 1_000;
  * @throws NOT_PRIMARY where `from` is the shadow of a pair, or the primary moves meanwhile. CONFIG_INVALID. FILE_UNUSABLE. INTERRUPTED.
  */
 export async function verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-  const { output } = options;
-  const file = output === undefined ? null : await DifferenceFile.open(output);
-  try {
-    return await withDatabases(withTwoConnections(options), async (databases) =>
-      compareScene(databases, await sceneOf(databases, options), options, async (difference) => file?.add(difference)),
-    );
-  } finally {
-    await file?.close();
-  }
+  return withDatabases(withTwoConnections(options), async (databases) => {
+    const scene = await sceneOf(databases, options);
+    endIfAsked(options.signal);
+    // Not before it is certain that there is something to compare: a report from before stays.
+    const file = options.output === undefined ? null : await DifferenceFile.open(options.output);
+    try {
+      return await compareScene(databases, scene, options, async (difference) => file?.add(difference));
+    } finally {
+      await file?.close();
+    }
+  });
 }
 
 /** Rows are looked at again while the stream of all rows is open. */
