@@ -1,5 +1,6 @@
 import { DualDbError } from "../errors.js";
 import type { ToolOptions } from "./options.js";
+import { endIfAsked } from "./progress.js";
 import { type Check, type CheckName, type Judge, type Judgement, type Limits, untold } from "./status/check.js";
 import { errors, jsonIndexes, latency, shadowErrors } from "./status/conduct.js";
 import { counts, foreignKeys, owed, quarantine, search, verify } from "./status/contents.js";
@@ -76,7 +77,7 @@ const judges: Readonly<Record<CheckName, Judge>> = {
 /**
  * Whether a step may be taken: `shadow` (USE_POSTGRES_SHADOW), `read` (USE_POSTGRES_READ), `postgres` (USE_POSTGRES_PRIMARY),
  * `finalize`. Changes nothing.
- * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
+ * @throws CONFIG_INVALID, INTERRUPTED. DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
  */
 export async function gate(name: GateName, options: ToolOptions = {}): Promise<GateReport> {
   return withSight(options, (sight) => judge(name, sight));
@@ -86,7 +87,10 @@ export async function gate(name: GateName, options: ToolOptions = {}): Promise<G
 export async function judge(name: GateName, sight: Sight): Promise<GateReport> {
   const { checks: names, ...limits } = gates[name];
   const checks: Check[] = [];
-  for (const check of names) checks.push({ name: check, ...(await untoldOnFailure(judges[check], sight, limits)) });
+  for (const check of names) {
+    endIfAsked(sight.options.signal);
+    checks.push({ name: check, ...(await untoldOnFailure(judges[check], sight, limits)) });
+  }
   return { gate: name, open: verdictOf(checks), checks };
 }
 

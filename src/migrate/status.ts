@@ -66,7 +66,7 @@ const timeoutMs = 600_000;
 
 /**
  * Looks at both databases from outside, at one glance: nothing is changed, and a database that cannot be reached is part of the answer.
- * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
+ * @throws CONFIG_INVALID, INTERRUPTED. DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
  */
 export async function migrationStatus(options: ToolOptions = {}): Promise<MigrationStatus> {
   return withSight(options, async (sight) => {

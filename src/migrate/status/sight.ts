@@ -7,6 +7,7 @@ import { conflictsOf, type SideStatus, sideStatus } from "../../shadow/side-stat
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "../../shadow/state.js";
 import { configFor, onlyTables, openEngine } from "../databases.js";
 import type { ToolOptions } from "../options.js";
+import { endIfAsked } from "../progress.js";
 import { lastRuns, type Run } from "../runs.js";
 import { presentStep, type StepRecord } from "./steps.js";
 
@@ -39,7 +40,7 @@ const timeoutMs = 60_000;
 
 /**
  * Looks at both databases, works with what is seen, and closes them whatever happens.
- * @throws CONFIG_INVALID, and what keeps SQLite from being opened, unless PostgreSQL says that it is primary.
+ * @throws CONFIG_INVALID, INTERRUPTED, and what keeps SQLite from being opened, unless PostgreSQL says that it is primary.
  */
 export async function withSight<T>(options: ToolOptions, work: (sight: Sight) => Promise<T>): Promise<T> {
   const open: Engine[] = [];
@@ -59,6 +60,7 @@ async function look(options: ToolOptions, open: Engine[]): Promise<Sight> {
   const config = configFor(options);
   const postgres = await lookAtPostgres(config, options, open);
   const sqlite = await lookAtSqlite(config, options, open, stateIn(postgres));
+  endIfAsked(options.signal);
   const remembered = stateIn(postgres) === null ? null : await memories(postgres.engine);
   return {
     options,
