@@ -137,7 +137,12 @@ const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & O
 
 async function openSqlite(config: Config, { logger, createFile }: ToolOptions & OpenOptions): Promise<Engine> {
   const { openLibsql } = await import("../engines/libsql.js");
-  return openLibsql({ config: config.sqlite, logger: logger ?? silentLogger, createFile: createFile ?? false });
+  return openLibsql({
+    config: config.sqlite,
+    logger: logger ?? silentLogger,
+    createFile: createFile ?? false,
+    busyLimitMs: config.migrationTimeoutMs,
+  });
 }
 
 async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<PostgresEngine> {
