@@ -9,7 +9,8 @@ The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alre
 findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text }], milliseconds,
 error?: { code, message, side, table, column, details } }. Of each table, read = written + alreadyThere + setAside.
 
-Exit status: 0 every row is there; 3 rows were set aside, or tables left out; 1, 2, 130 as everywhere.`;
+Exit status: 0 every row is there; 3 rows were set aside, or tables left out; 1 it could not be done; 2 wrong usage or configuration;
+130 interrupted, and the same again finishes it.`;
 
 /** `dualdb copy`; `finish` takes the exit status. */
 export function copyCommand(terminal: Terminal, finish: (status: number) => void): Command {

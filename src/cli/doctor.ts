@@ -10,6 +10,7 @@ The JSON document: { ok, healthy, databases, problems, tables, findings }. healt
 looked at. databases: [{ side, name, version, encryption, error: { code, message }, problems }]; problems: [{ severity:
 error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows }]; findings: [{ table, column,
 reason, action: altered | wrapped | refused, count, keys: the first ten }].
+
 Exit status: 0 every row would arrive as it is; 3 something would not; 1 a database cannot be looked at.`;
 
 /** `dualdb doctor`: looks before anything moves. */

@@ -6,7 +6,9 @@ import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, directory, exportedAt, source: { side, name }, tables: [{ table, file, rows, bytes, sha256 }],
-error?: { code, message, side, details } }.`;
+error?: { code, message, side, details } }.
+
+Exit status: 0 every row is in the files; 1 it could not be done; 2 wrong usage or configuration; 130 interrupted.`;
 
 /** `dualdb export`; `finish` takes the exit status. */
 export function exportCommand(terminal: Terminal, finish: (status: number) => void): Command {

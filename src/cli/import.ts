@@ -8,7 +8,10 @@ const jsonHelp = `
 The JSON document: { ok, target: { side, name }, exportedAt, tables: [{ table, file, rows, inserted, replaced, equal, newer, kept,
 setAside, findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects: folder or null, milliseconds,
 error?: { code, message, side, table, column, details } }. rows is the sum of the six counts behind it: newer rows were there and
-newer, kept ones there and different, with nothing to tell which is newer.`;
+newer, kept ones there and different, with nothing to tell which is newer.
+
+Exit status: 0 every row is there, as it was or newer; 3 rows were kept or set aside, or tables left out; 1 it could not be
+done; 2 wrong usage or configuration; 130 interrupted. With 1, 2 and 130 nothing has been changed.`;
 
 /** `dualdb import`; `finish` takes the exit status. */
 export function importCommand(terminal: Terminal, finish: (status: number) => void): Command {

@@ -9,6 +9,7 @@ import { sideFolders } from "../schema/files.js";
 import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
 import { arm } from "../shadow/arm.js";
 import { readPostgresState } from "../shadow/state.js";
+import { helpText } from "./help-text.js";
 import { isAmiss, jsonHelp, print, printArmed, type SideResult } from "./migrate-report.js";
 import { reporting } from "./reporting.js";
 import { type Terminal, write } from "./terminal.js";
@@ -32,7 +33,7 @@ export function migrateCommand(terminal: Terminal, finish: (status: number) => v
     .option("--dir <folder>", "your own migrations, in libsql/ and postgres/ (default: ./migrations where it exists)")
     .option("--allow-unknown", "go on although a database has migrations that are not among the files")
     .option("--json", "write one JSON document to standard output")
-    .addHelpText("after", jsonHelp)
+    .addHelpText("after", helpText(jsonHelp))
     .action(async (options: Options) => finish(await runMigrate(options, terminal)));
   const create = new Command("create")
     .argument("<name>", "a to z, 0 to 9 and underscores")

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
-import { codes, DualDbError } from "../errors.js";
+import { Command } from "commander";
+import { packageVersion } from "../migrate/manifest.js";
 import { copyCommand } from "./copy.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
@@ -9,7 +8,8 @@ import { importCommand } from "./import.js";
 import { migrateCommand } from "./migrate.js";
 import { repairCommand } from "./repair.js";
 import { statusCommand } from "./status.js";
-import { type Terminal, write } from "./terminal.js";
+import type { Terminal } from "./terminal.js";
+import { statusOfFailure, withoutPasswords } from "./usage.js";
 import { verifyCommand } from "./verify.js";
 
 /** In the order of the help. */
@@ -39,38 +39,27 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       }),
     );
   }
-  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => terminal.stdout.write(text),
-      writeErr: (text) => terminal.stderr.write(text),
-    });
-  }
+  for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)])
+    command.copyInheritedSettings(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return status;
   } catch (error) {
-    return statusOf(error, terminal);
+    return statusOfFailure(error, args, terminal);
   }
 }
 
 function newProgram(terminal: Terminal): Command {
   return new Command("dualdb")
     .description("Move an application from SQLite to PostgreSQL while it runs.")
-    .version(version())
+    .version(version)
     .showHelpAfterError("Run dualdb --help for the commands and options.")
-    .configureHelp({ helpWidth: terminal.stdout.columns ?? 80 });
+    .configureHelp({ helpWidth: terminal.stdout.columns ?? 80 })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(withoutPasswords(text)),
+    });
 }
 
-function version(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version }: { version: string } = JSON.parse(readFileSync(file, "utf8"));
-  return version;
-}
-
-/** commander has written its own messages already. */
-function statusOf(error: unknown, terminal: Terminal): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : codes.CONFIG_INVALID.exit;
-  if (!(error instanceof DualDbError)) throw error;
-  write(terminal.stderr, terminal, "red", `${error.code}: ${error.message}`);
-  return codes[error.code].exit;
-}
+const version = packageVersion();

@@ -9,6 +9,7 @@ const jsonHelp = `
 The JSON document: { ok, applied, equal, from: the side whose rows count, armed, tables, left, kept, verified }. tables:
 [{ table, missing, extra, different, differences: the first 1,000, as of verify }]; left: rows that could not be mended,
 [{ table, key, reason }]; kept: the file with the former rows, or null; verified: the result of verify, afterwards.
+
 Exit status: 0 nothing is amiss (any more); 3 something is; 1 could not tell or could not do it.`;
 
 /** `dualdb repair`: mends what `dualdb verify` finds. */

@@ -11,6 +11,7 @@ The JSON document: { ok, at, databases, flags, requested, step, primary, since, 
 latency: { sqlite, postgres }, rollBack: { possible, lost, rows, estimatedMs, text }, next: { gate, set, command,
 text, ready, blocked: [check] } }. With --gate { ok, gate, open, checks: [{ name, ok: true | false | null, detail }] },
 where null means that it cannot be told. Times are Unix milliseconds.
+
 Exit status: 0 as it should be; 1 a database cannot be reached; 3 rows are refused, or were written on both sides.
 With --gate: 0 open, 3 a check is not met, 1 none has failed but one cannot be told.`;
 

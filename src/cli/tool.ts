@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { epochChoices } from "../data/catalogue/discover.js";
 import type { ToolOptions } from "../migrate/options.js";
+import { helpText } from "./help-text.js";
 import { progressDisplay } from "./progress-display.js";
 import { reporting } from "./reporting.js";
 import type { Terminal } from "./terminal.js";
@@ -50,7 +51,7 @@ export function toolCommand<Result extends object>(
     )
     .option("--json", "write one JSON document to standard output")
     .option("--quiet", "no progress, and only what is amiss")
-    .addHelpText("after", tool.jsonHelp);
+    .addHelpText("after", helpText(tool.jsonHelp));
   tool.configure?.(command);
   return command.action(async () => finish(await runTool(tool, command, terminal)));
 }

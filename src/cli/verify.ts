@@ -15,6 +15,7 @@ reason? }] }]; keyless: [{ table, reason, sqlite, postgres,
 refused, same }]; notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }];
 orphans: [{ side, table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says
 nothing about rows; search: { words, missed: [{ side, key }] } or null.
+
 Exit status: 0 equal; 3 something differs, is refused or still owed; 1 could not tell.`;
 
 /** `dualdb verify`: compares both databases to the last row and column. */
