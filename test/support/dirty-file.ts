@@ -143,7 +143,7 @@ function dirtyRows(): string {
     `INSERT INTO members VALUES (1, 'one', 'a', 'good', 20, 1), (2, 'same', 'b', 'good', 20, 1), (3, 'same', 'c', 'good', 20, 1),
        (4, 'four', NULL, 'good', 20, 1), (5, 'five', 'e', 'odd', 20, 1), (6, 'six', 'f', 'good', -1, 1), (7, 'seven', 'g', 'good', 20, 40000),
        (8, 'eight', 'h', 'bad', 20, 1.5), (9, NULL, 'i', NULL, NULL, NULL), (10, NULL, 'j', 'bad', 0, -32768);`,
-    "INSERT INTO invoices VALUES (1, 1, 'first'), (2, 99, 'for nobody'), (3, NULL, ''), (4, 2, NULL), (5, 5, 'waits');",
+    "INSERT INTO invoices VALUES (1, 1, 'first'), (2, 99, 'for nobody'), (3, NULL, ''), (4, 2, NULL), (5, 5, 'waits'), (6, 8, 'its member is changed');",
   ];
   return ["PRAGMA foreign_keys = OFF;", "PRAGMA ignore_check_constraints = ON;", ...rows].join("\n");
 }
