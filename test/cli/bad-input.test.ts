@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { createClient } from "@libsql/client";
 import sql from "sql-template-tag";
@@ -12,6 +21,7 @@ import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
+import { travelledPair } from "../support/travel.js";
 
 const password = "hunter2-very-secret";
 const otherPassword = "other-very-secret";
@@ -107,23 +117,26 @@ interface Failure {
 
 /** Runs the command with and without `--json`, and expects of both the same failure, no password, and nothing written. */
 async function expectFailure(name: string, command: Command, given: Case, failure: Failure): Promise<void> {
-  const scratch = freshDirectory();
-  chmodSync(scratch, 0o777);
+  const scratches = [freshDirectory(), freshDirectory()] as const;
+  for (const scratch of scratches) chmodSync(scratch, 0o777);
   const { sqlite = file, postgres = url, more = [], as = (work) => work() } = given;
-  const args = [name, ...command.args(scratch, new URL(postgres).pathname.slice(1)), ...more];
+  const argsIn = (scratch: string) => [name, ...command.args(scratch, new URL(postgres).pathname.slice(1)), ...more];
   const surroundings: Surroundings = {
     env: { SQLITE_DB_PATH: sqlite, DATABASE_URL: postgres, MIGRATION_TIMEOUT: "50", ...given.env },
     ...(given.signal === undefined ? {} : { signal: given.signal }),
   };
   const before = await everything(sqlite);
   const [plain, json] = await as(() =>
-    Promise.all([commandLine(args, surroundings), commandLine([...args, "--json"], surroundings)]),
+    Promise.all([
+      commandLine(argsIn(scratches[0]), surroundings),
+      commandLine([...argsIn(scratches[1]), "--json"], surroundings),
+    ]),
   );
   const isReported = failure.about !== undefined && command.reports?.includes(failure.about) === true;
   expectPlain(plain, failure, isReported);
   expectDocument(json, failure, isReported);
   for (const text of [plain.out, plain.err, json.out, json.err]) expect(text).not.toMatch(/very-secret/);
-  expect(readdirSync(scratch)).toEqual([]);
+  expect(scratches.flatMap((scratch) => readdirSync(scratch))).toEqual([]);
   expect(await everything(sqlite)).toEqual(before);
 }
 
@@ -285,6 +298,26 @@ describe("a user without rights in PostgreSQL", () => {
     const postgres = url.replace(/\/\/[^@]+@/, "//guest:guest-very-secret@");
     const failure: Failure = { status: 1, code: "ACCESS_DENIED", names: ["check user, password and grants"] };
     await expectFailure(name, command, { postgres, more }, failure);
+  });
+});
+
+describe("a pair whose primary is PostgreSQL, and whose SQLite file is gone", () => {
+  test("is told so by every command, and none makes another file", async () => {
+    const pair = await travelledPair("P-S");
+    const env = pair.env("P-S");
+    const name = new URL(pair.url).pathname.slice(1);
+    rmSync(pair.file);
+    const told: Record<string, unknown> = {};
+    for (const [command, { args }] of Object.entries(commands)) {
+      const { status, out, err } = await commandLine([command, ...args(freshDirectory(), name), "--json"], { env });
+      told[command] = [status, err, out.includes(pair.file), /"code":"(\w+)"/.exec(out)?.[1]];
+      expect(existsSync(pair.file)).toBe(false);
+    }
+    const unavailable = [1, "", true, "DATABASE_UNAVAILABLE"];
+    const all = Object.fromEntries(Object.keys(commands).map((command) => [command, unavailable]));
+    expect(told).toEqual({ ...all, finalize: [1, "", true, "GATE_UNTOLD"] });
+    const gate = await commandLine(["status", "--gate", "finalize"], { env });
+    expect(gate).toMatchObject({ status: 1, err: "", out: expect.stringContaining(`there is no file ${pair.file}`) });
   });
 });
 

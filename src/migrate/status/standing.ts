@@ -101,5 +101,5 @@ export function counted(count: number, noun: string): string {
 
 function problemOf(name: string, { status }: SeenSide<unknown>): string | null {
   if (status === null || answers(status) || status.reachable) return null;
-  return `${name} cannot be asked (${status.error.code})`;
+  return `${name} cannot be asked (${status.error.code}): ${status.error.message}`;
 }
