@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   readonly createFile?: boolean;
   /** How long a locked database is waited for, in milliseconds; default 15,000. */
   readonly busyLimitMs?: number;
+  /** Ends that wait early, as if its time were over. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const BUSY_LIMIT_MS = 15_000;
@@ -37,6 +39,7 @@ export class Connection {
   readonly #file: string | null;
   readonly #logger: Logger;
   readonly #busyLimitMs: number;
+  readonly #signal: AbortSignal | undefined;
   /** null for a server. */
   readonly #kept: KeptStatements | null;
   /** Whether the connection has its pragmas and has met no lock since. */
@@ -51,6 +54,7 @@ export class Connection {
     this.#file = options.config.file;
     this.#logger = options.logger;
     this.#busyLimitMs = options.busyLimitMs ?? BUSY_LIMIT_MS;
+    this.#signal = options.signal;
     this.#kept = this.#file === null ? null : new KeptStatements(this.#file);
   }
 
@@ -126,7 +130,8 @@ export class Connection {
     const end = performance.now() + this.#busyLimitMs;
     // SQLite has no queue for its lock: who looks seldom starves beside a process that writes all the time.
     const backoff = new ExponentialBackoff({ initialDelay: 2, maxDelay: 5, generator: halfJitterGenerator });
-    const worth = handleWhen((error) => isBusy(error) && performance.now() < end);
+    const isOver = () => performance.now() >= end || this.#signal?.aborted === true;
+    const worth = handleWhen((error) => isBusy(error) && !isOver());
     return retry(worth, { backoff, maxAttempts: Number.POSITIVE_INFINITY }).execute(() => this.#attempt(work));
   }
 

@@ -7,6 +7,7 @@ import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import { type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
 import type { ToolOptions } from "./options.js";
+import { endIfAsked } from "./progress.js";
 
 /** Both databases of one run: opened for it alone, and closed when it ends. */
 export interface Databases {
@@ -135,14 +136,20 @@ const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & O
   postgres: openPostgresql,
 };
 
-async function openSqlite(config: Config, { logger, createFile }: ToolOptions & OpenOptions): Promise<Engine> {
+async function openSqlite(config: Config, { logger, createFile, signal }: ToolOptions & OpenOptions): Promise<Engine> {
   const { openLibsql } = await import("../engines/libsql.js");
-  return openLibsql({
-    config: config.sqlite,
-    logger: logger ?? silentLogger,
-    createFile: createFile ?? false,
-    busyLimitMs: config.migrationTimeoutMs,
-  });
+  try {
+    return await openLibsql({
+      config: config.sqlite,
+      logger: logger ?? silentLogger,
+      createFile: createFile ?? false,
+      busyLimitMs: config.migrationTimeoutMs,
+      signal,
+    });
+  } catch (error) {
+    if (hasCode(error, "DATABASE_BUSY")) endIfAsked(signal);
+    throw error;
+  }
 }
 
 async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<PostgresEngine> {

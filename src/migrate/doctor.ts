@@ -8,7 +8,7 @@ import {
 } from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
 import type { Engine, Side } from "../engines/engine.js";
-import { DualDbError } from "../errors.js";
+import { DualDbError, hasCode } from "../errors.js";
 import { configFor, onlyTables, openEngine } from "./databases.js";
 import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
 import { FindingGroups } from "./doctor/groups.js";
@@ -86,7 +86,7 @@ async function reach(side: Side, config: Config, options: ToolOptions): Promise<
     return { facts: await factsOf(engine, config), engine };
   } catch (error) {
     await engine?.close();
-    if (!(error instanceof DualDbError)) throw error;
+    if (!(error instanceof DualDbError) || hasCode(error, "INTERRUPTED")) throw error;
     return { facts: unreachable(side, targetName(target), error), engine: null };
   }
 }

@@ -267,6 +267,16 @@ describe.each(Object.entries(commands))("dualdb %s", (name, command) => {
     expect(existsSync(sqlite)).toBe(false);
   });
 
+  test("Ctrl-C while a locked SQLite file is waited for", async () => {
+    const sqlite = freshSqlite();
+    const holder = createClient({ url: `file:${sqlite}` });
+    await holder.execute("PRAGMA locking_mode=EXCLUSIVE");
+    await holder.execute("CREATE TABLE books (isbn TEXT PRIMARY KEY, title TEXT)");
+    const given = { sqlite, env: { MIGRATION_TIMEOUT: "60000" }, signal: AbortSignal.timeout(50) };
+    await fails(given, { status: 130, code: "INTERRUPTED", names: ["Interrupted"] });
+    holder.close();
+  });
+
   test("a table that there is not", async () => {
     const names = [name === "finalize" ? "--tables" : "nobody"];
     await fails({ more: ["--tables", "books,nobody"] }, { status: 2, code: "CONFIG_INVALID", names });
