@@ -1,21 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/cli/program.js";
+import { commandLine } from "../support/command-line.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
 
-async function dualdb(args: readonly string[], signal = new AbortController().signal) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const terminal = { env: {}, stdout: stream("out"), stderr: stream("err"), interruption: () => signal };
-  return { status: await run(["copy", ...args], terminal), ...written };
-}
+const dualdb = (args: readonly string[], signal = new AbortController().signal) =>
+  commandLine(["copy", ...args], { signal });
 
 /** A library whose file somebody made without a thought of PostgreSQL. */
 async function library(): Promise<{ file: string; url: string; args: string[]; rejects: string }> {

@@ -1,20 +1,10 @@
 import { expect, test } from "vitest";
-import { run } from "../../src/cli/program.js";
+import { commandLine } from "../support/command-line.js";
 import { freshSqlite } from "../support/databases.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { TestPair } from "../support/pair.js";
 
-async function doctor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const interruption = () => new AbortController().signal;
-  const status = await run(["doctor", ...args], { env, stdout: stream("out"), stderr: stream("err"), interruption });
-  return { status, ...written };
-}
+const doctor = (args: readonly string[]) => commandLine(["doctor", ...args]);
 
 async function pairWith(dirty: boolean): Promise<string[]> {
   const pair = await TestPair.create();

@@ -3,22 +3,13 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/cli/program.js";
 import { exportData } from "../../src/migrate/export.js";
-import { unprivilegedly } from "../support/command-line.js";
+import { commandLine, unprivilegedly } from "../support/command-line.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
 
-async function dualdb(args: readonly string[], env: NodeJS.ProcessEnv = {}, signal = new AbortController().signal) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const terminal = { env, stdout: stream("out"), stderr: stream("err"), interruption: () => signal };
-  return { status: await run(["export", ...args], terminal), ...written };
-}
+const dualdb = (args: readonly string[], env: NodeJS.ProcessEnv = {}, signal = new AbortController().signal) =>
+  commandLine(["export", ...args], { env, signal });
 
 async function notes(rows = 3): Promise<string> {
   const file = freshSqlite();

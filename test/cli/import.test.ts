@@ -3,22 +3,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/cli/program.js";
 import { exportData } from "../../src/migrate/export.js";
+import { commandLine } from "../support/command-line.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { oneValue, openAt, script } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
 
-async function dualdb(args: readonly string[], env: NodeJS.ProcessEnv = {}, signal = new AbortController().signal) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const terminal = { env, stdout: stream("out"), stderr: stream("err"), interruption: () => signal };
-  return { status: await run(["import", ...args], terminal), ...written };
-}
+const dualdb = (args: readonly string[], env: NodeJS.ProcessEnv = {}, signal = new AbortController().signal) =>
+  commandLine(["import", ...args], { env, signal });
 
 const schema =
   "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE none (id INTEGER PRIMARY KEY);";

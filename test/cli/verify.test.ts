@@ -1,21 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { run } from "../../src/cli/program.js";
+import { commandLine } from "../support/command-line.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { filledPair, plant } from "../support/differences.js";
 
-async function dualdb(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const interruption = () => new AbortController().signal;
-  const status = await run(args, { env, stdout: stream("out"), stderr: stream("err"), interruption });
-  return { status, ...written };
-}
+const dualdb = (args: readonly string[], env: NodeJS.ProcessEnv = {}) => commandLine(args, { env });
 
 test("verify and repair, from equal to different and back", async () => {
   const { pair, database } = await filledPair("--S", 30);
