@@ -1,5 +1,8 @@
 import fc from "fast-check";
+import pg from "pg";
 import { describe, expect, test } from "vitest";
+import { realCarry } from "../../src/data/conversion/real-column.js";
+import { freshPostgres } from "../support/databases.js";
 import { type Columns, travel } from "./journey.js";
 
 /** For each type values of any look that it can hold whole: all have to come back to the bit, without a word. */
@@ -16,7 +19,13 @@ const kinds: readonly (Omit<Columns, "values"> & { readonly value: fc.Arbitrary<
     sqlite: "REAL",
     value: fc.double({ noNaN: true, noDefaultInfinity: true }).map(floatLiteral),
   },
-  { postgres: "real", sqlite: "REAL", value: fc.float({ noNaN: true, noDefaultInfinity: true }).map(singleLiteral) },
+  {
+    postgres: "real",
+    sqlite: "REAL",
+    value: fc
+      .tuple(fc.integer({ min: -999_999, max: 999_999 }), fc.integer({ min: -37, max: 30 }))
+      .map(([digits, exponent]) => floatLiteral(Number(`${digits}e${exponent}`))),
+  },
   { postgres: "numeric(20,5)", sqlite: "NUMERIC", value: fc.integer().map((cents) => String(cents / 100_000)) },
   {
     postgres: "numeric",
@@ -77,6 +86,27 @@ describe("any value that a type can hold", () => {
   });
 });
 
+describe("a float of 4 bytes", () => {
+  test("is read from SQLite as PostgreSQL prints it", async () => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const random = fc.sample(fc.float({ noNaN: true, noDefaultInfinity: true }), { seed, numRuns: 5_000 });
+    const powers = Array.from({ length: 254 }, (_, index) => 2 ** (index - 126));
+    const floats = [...random, ...powers];
+    const client = new pg.Client({ connectionString: await freshPostgres() });
+    await client.connect();
+    const { rows } = await client.query<{ printed: string }>(
+      'SELECT x::real::text AS printed FROM unnest($1::float8[]) WITH ORDINALITY AS list (x, "order") ORDER BY "order"',
+      [floats],
+    );
+    await client.end();
+    const carry = realCarry("real");
+    const notes = { altered: () => {}, wrapped: () => {}, refused: () => null };
+    const wrong = rows.filter(({ printed }, index) => carry(floats[index] ?? 0, notes) !== Number(printed));
+    expect({ seed, wrong }).toEqual({ seed, wrong: [] });
+    expect(rows).toHaveLength(floats.length);
+  });
+});
+
 function dates(): fc.Arbitrary<Date> {
   return fc.date({
     min: new Date("0001-01-01T00:00:00Z"),
@@ -88,15 +118,6 @@ function dates(): fc.Arbitrary<Date> {
 function floatLiteral(value: number): string {
   const number = Object.is(value, -0) ? 0 : value;
   return Number.isInteger(number) && Math.abs(number) < 1e15 ? `${number}.0` : String(number);
-}
-
-/** The fewest digits that name a float of 4 bytes. */
-function singleLiteral(value: number): string {
-  for (let digits = 1; digits < 10; digits++) {
-    const number = Number(value.toPrecision(digits));
-    if (Math.fround(number) === value) return floatLiteral(number);
-  }
-  throw new Error("no float of 4 bytes");
 }
 
 /** By bytes: what is in the text is no SQL. */

@@ -31,13 +31,30 @@ function singleCarry(value: Exclude<ExactValue, null>, notes: Notes): number | n
 /** Below it floats of 4 bytes have fewer than 6 digits. */
 const smallestNormal = 2 ** -126;
 
-/** A float of 4 bytes as PostgreSQL prints it: the fewest digits that name it. So 0.1 comes back as 0.1. */
+/** A float of 4 bytes as PostgreSQL prints it: the fewest digits that lie nearer to it than to any other. So 0.1 comes back as 0.1. */
 function spelled(single: number): number {
   if (!Number.isFinite(single) || (Number.isInteger(single) && Math.abs(single) <= 2 ** 24)) return single;
   const fewest = Math.abs(single) < smallestNormal ? 1 : 6;
-  for (let digits = fewest; digits < 9; digits++) {
-    const number = Number(single.toPrecision(digits));
-    if (Math.fround(number) === single) return number;
+  for (let digits = fewest; digits <= 9; digits++) {
+    const number = beside(single, digits).find((found) => Math.fround(found) === single && !isTie(found, single));
+    if (number !== undefined) return number;
   }
-  return Number(single.toPrecision(9));
+  return single;
+}
+
+/** The two numbers of so many significant digits beside it, the nearer one first; of two as near, the one whose last digit is even. */
+function beside(single: number, digits: number): number[] {
+  const [, first = "", rest = "", exponent = ""] = /^-?(\d)\.(\d+)e(.*)$/.exec(single.toExponential(40)) ?? [];
+  const down = Number(first + rest.slice(0, digits - 1));
+  const left = rest.slice(digits - 1);
+  const half = "5".padEnd(left.length, "0");
+  const isUp = left > half || (left === half && down % 2 === 1);
+  const scale = Number(exponent) - digits + 1;
+  return (isUp ? [down + 1, down] : [down, down + 1]).map((found) => Math.sign(single) * Number(`${found}e${scale}`));
+}
+
+/** Whether a number lies exactly between this float of 4 bytes and the next: it reads back to the even one of the two, and names neither. */
+function isTie(number: number, single: number): boolean {
+  const mirrored = 2 * number - single;
+  return mirrored !== single && Math.fround(mirrored) === mirrored;
 }
