@@ -4,23 +4,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { DualDatabase } from "../../src/database.js";
 import { sql } from "../../src/index.js";
 import { type CopyOptions, copy } from "../../src/migrate/copy.js";
 import { arm } from "../../src/shadow/arm.js";
+import { armedPair, eightWriters } from "../support/armed-pair.js";
 import { freshDirectory } from "../support/databases.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { speaker, TestPair } from "../support/pair.js";
 import { startPostgres } from "../support/postgres.js";
-
-/** A pair that nobody mirrors: its rows are owed, and wait for a copy. */
-async function armedPair(rows: number, dirty = false, server?: string): Promise<TestPair> {
-  const pair = await TestPair.create(server === undefined ? {} : { server });
-  await makeOldBotFile(pair.file, { rows, dirty });
-  await (await pair.open("---")).close();
-  await arm(await pair.sqlite, pair.postgres, Date.now);
-  return pair;
-}
 
 const folder = () => join(freshDirectory(), "rejects");
 
@@ -45,22 +36,6 @@ async function killedAt(step: number, pair: TestPair, rejects: string): Promise<
   });
   const [, signal] = (await once(child, "exit")) as [number | null, string | null];
   return signal === "SIGKILL";
-}
-
-/** Writes through a bot until told to stop: inserts, updates and deletes of all kinds of rows. */
-async function write(database: DualDatabase, writer: number, isOver: () => boolean): Promise<number> {
-  let writes = 0;
-  for (; !isOver(); writes++) {
-    const user = `20000000000000000${writer}`;
-    const id = await database.messageService.saveHumanMessage({ ...speaker, messageContent: `message ${writes}` });
-    await database.userProfileService.getOrCreateUserProfile(user, `writer ${writes}`);
-    if (writes % 3 === 0) await database.write(sql`DELETE FROM messages WHERE id = ${id}`);
-    if (writes % 3 === 1) await database.write(sql`UPDATE messages SET message_content = 'changed' WHERE id = ${id}`);
-    const old = `old-message-${(writer * 131 + writes) % 1_500}`;
-    if (writes % 4 === 0) await database.write(sql`DELETE FROM messages WHERE id = ${old}`);
-    else await database.write(sql`UPDATE messages SET ai_summary = ${`by ${writer}`} WHERE id = ${old}`);
-  }
-  return writes;
 }
 
 describe("a pair", () => {
@@ -136,11 +111,9 @@ describe("a pair", () => {
   test("eight writers at work: exact when they have stopped", async () => {
     const pair = await armedPair(1_500);
     const database = await pair.open("---");
-    let isOver = false;
-    const writers = Array.from({ length: 8 }, (_, writer) => write(database, writer, () => isOver));
+    const writers = eightWriters(database);
     for (let round = 0; round < 2; round++) await run(pair, { batchSize: 300 });
-    isOver = true;
-    expect(Math.min(...(await Promise.all(writers)))).toBeGreaterThan(0);
+    expect(Math.min(...(await writers.stop()))).toBeGreaterThan(0);
     await run(pair);
     expect(await pair.owed("sqlite")).toBe(0);
     await pair.expectEqual();
