@@ -11,7 +11,6 @@ import { armedPair, eightWriters } from "../support/armed-pair.js";
 import { freshDirectory } from "../support/databases.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { speaker, TestPair } from "../support/pair.js";
-import { startPostgres } from "../support/postgres.js";
 
 const folder = () => join(freshDirectory(), "rejects");
 
@@ -131,28 +130,6 @@ describe("a pair", () => {
     await run(pair, { rejects });
     await pair.expectEqual();
     expect(await pair.owed("sqlite")).toBe(0);
-  });
-
-  test("PostgreSQL that restarts in the middle is an error, and the next run goes on from there", async () => {
-    const server = await startPostgres();
-    try {
-      const pair = await armedPair(1_500, false, await server.createDatabase());
-      let steps = 0;
-      const onProgress = () => {
-        if (++steps === 4) crashing = server.restart();
-      };
-      let crashing: Promise<void> = Promise.resolve();
-      const interrupted = run(pair, { batchSize: 100, onProgress }).then(
-        () => "done",
-        (error: { code: string }) => error.code,
-      );
-      expect(await interrupted).toMatch(/DATABASE_UNAVAILABLE|OUTCOME_UNKNOWN/);
-      await crashing;
-      await run(pair);
-      await pair.expectEqual();
-    } finally {
-      await server.stop();
-    }
   });
 
   test("PostgreSQL primary: its rows come back to SQLite, and no other way", async () => {

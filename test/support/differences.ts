@@ -4,7 +4,7 @@ import type { DualDatabase } from "../../src/database.js";
 import type { Side } from "../../src/engines/engine.js";
 import type { VerifyReport } from "../../src/migrate/verify.js";
 import { script } from "./libsql.js";
-import { TestPair } from "./pair.js";
+import { type PairOptions, TestPair } from "./pair.js";
 
 /** Every difference as `kind key columns`, in the order of the keys. */
 export function found(report: VerifyReport): string[] {
@@ -41,8 +41,12 @@ async function plantOnSqlite(pair: TestPair, statements: readonly string[]): Pro
   await script(await pair.sqlite, text.join("; "));
 }
 
-export async function filledPair(letters: string, rows: number): Promise<{ pair: TestPair; database: DualDatabase }> {
-  const pair = await TestPair.create();
+export async function filledPair(
+  letters: string,
+  rows: number,
+  options: PairOptions = {},
+): Promise<{ pair: TestPair; database: DualDatabase }> {
+  const pair = await TestPair.create(options);
   const database = await pair.open(letters);
   const side = letters.startsWith("P") ? "postgres" : "sqlite";
   await database.write(sql`${raw(fill(side, rows))}`);
