@@ -17,6 +17,26 @@ export function decodeKey(table: Table, key: string): KeyPart[] {
   return splitKey(key).map((part, index) => decodePart(part, table, index));
 }
 
+/** The text of a key; its bytes where they are no UTF-8, which only SQLite has: it looks at no text. */
+export function textOrBytes(bytes: Uint8Array): string | Uint8Array {
+  const text = Buffer.from(bytes).toString("utf8");
+  return Buffer.from(text).equals(bytes) ? text : bytes;
+}
+
+/** A key as a person may read it, whatever its bytes are. */
+export function legible(key: string | Uint8Array): string {
+  return typeof key === "string" ? key : Buffer.from(key).toString("utf8");
+}
+
+export const notUtf8 = "the key is not UTF-8";
+
+/** Why only SQLite can have a row of this key; null where PostgreSQL can, too. */
+export function whyOnlyInSqlite(table: Table, key: string | Uint8Array): string | null {
+  if (typeof key !== "string") return notUtf8;
+  if (key.includes("\0")) return "NUL in the key";
+  return decodeKey(table, key).includes(null) ? "NULL in the key" : null;
+}
+
 /** The SQL expression that spells the key of a row called `row` (`NEW`, `OLD`, a table's alias) as `encodeKey` does. */
 export function keyExpression(side: Side, table: Table, row: string): string {
   const spell = side === "sqlite" ? sqlitePart : postgresPart;

@@ -7,7 +7,8 @@ import {
   pairTables,
   surveyPairing,
 } from "../data/catalogue/discover.js";
-import { keyExpression } from "../data/key.js";
+import type { Finding } from "../data/finding.js";
+import { keyExpression, legible, whyOnlyInSqlite } from "../data/key.js";
 import { rowsOf } from "../data/rows/rows.js";
 import { nameOn, quotedOn, type Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
@@ -26,6 +27,8 @@ export interface Armed {
   readonly armed: readonly string[];
   /** Tables that have to be armed again, but not while a flip is under way. */
   readonly unarmed: readonly string[];
+  /** Rows that SQLite keeps while PostgreSQL is primary: with such a key PostgreSQL cannot even be told to have none. */
+  readonly refused: readonly Finding[];
 }
 
 /** Entering the keys of a large table takes its time; waiting for a lock would hold up everybody who writes to the table. */
@@ -63,9 +66,10 @@ export async function arm(sqlite: Engine, postgres: Engine, clock: () => number)
     const isNew = state.pairId === null || found.state.pairId === null || isLost;
     const tables = pairing.tables.filter((table) => isNew || !isArmed(schema, table, found.triggers, there));
     const names = tables.map(({ name }) => name);
-    if (!isNew && !isSettled(states)) return { pairing, armed: [], unarmed: names };
-    if (tables.length > 0 || isNew) await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
-    return { pairing, armed: names, unarmed: [] };
+    if (!isNew && !isSettled(states)) return { pairing, armed: [], unarmed: names, refused: [] };
+    if (tables.length === 0 && !isNew) return { pairing, armed: [], unarmed: [], refused: [] };
+    const refused = await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
+    return { pairing, armed: names, unarmed: [], refused };
   });
 }
 
@@ -87,7 +91,7 @@ class Arming {
   }
 
   /** SQLite commits first: a crash in between leaves a pair that is armed again, never a PostgreSQL with a partner that knows nothing. */
-  async run(tables: readonly Table[], states: PairState, lost: Lost): Promise<void> {
+  async run(tables: readonly Table[], states: PairState, lost: Lost): Promise<readonly Finding[]> {
     const pairId = states.sqlite.pairId ?? states.postgres.pairId ?? randomUUID();
     await restoreTables(this.#postgres, "postgres", lost.postgres);
     for (const table of tables) {
@@ -97,12 +101,14 @@ class Arming {
     const primary = truthOf(states);
     // After a forced roll-back what only PostgreSQL has is still to come in, and must not be taken for gone.
     const others = primary === "postgres" || states.sqlite.forced ? new Map() : await this.#postgresKeys(tables);
-    await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
+    const keys = await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
       if (!(await bumpCas(transaction, states.sqlite.cas))) throw overtaken();
       await restoreTables(transaction, "sqlite", lost.sqlite);
       await this.#armSqlite(transaction, tables, primary, pairId, others);
+      return primary === "postgres" ? this.#sqliteKeys(transaction, tables) : noKeys;
     });
-    if (primary === "postgres") await this.#enterPostgres(tables);
+    if (primary === "postgres") await this.#enterPostgres(tables, keys.owed);
+    return keys.refused;
   }
 
   async #armSqlite(
@@ -127,27 +133,61 @@ class Arming {
 
   async #postgresKeys(tables: readonly Table[]): Promise<Map<string, string[]>> {
     const keys = new Map<string, string[]>();
-    for (const table of tables) keys.set(table.name, await collect(rowsOf("postgres").keys(this.#postgres, table)));
+    for (const table of tables)
+      keys.set(table.name, (await collect(rowsOf("postgres").keys(this.#postgres, table))).filter(isText));
     return keys;
   }
 
-  async #enterPostgres(tables: readonly Table[]): Promise<void> {
-    const rows = rowsOf("sqlite");
+  /**
+   * Every key of SQLite, for PostgreSQL's journal. That cannot hold the keys of rows which PostgreSQL cannot have: those rows stay, in
+   * the quarantine that they are in when SQLite is primary, where whoever looks finds them.
+   */
+  async #sqliteKeys(transaction: Transaction, tables: readonly Table[]): Promise<SqliteKeys> {
+    const owed = new Map<string, string[]>();
+    const refused: Finding[] = [];
+    for (const table of tables) {
+      const keys = await collect(rowsOf("sqlite").keys(transaction, table));
+      owed.set(
+        table.name,
+        keys.filter(isText).filter((key) => whyOnlyInSqlite(table, key) === null),
+      );
+      for (const key of keys) {
+        const reason = whyOnlyInSqlite(table, key);
+        if (reason === null) continue;
+        await this.#journals.sqlite.quarantine(transaction, { table: table.name, key, reason }, this.#clock());
+        refused.push({ table: table.name, key: legible(key), column: "", reason, action: "refused" });
+      }
+    }
+    return { owed, refused };
+  }
+
+  async #enterPostgres(tables: readonly Table[], others: SqliteKeys["owed"]): Promise<void> {
     for (const table of tables) {
       const key = keyExpression("postgres", table, "t");
       await this.#postgres.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
         SELECT ${table.name}::text, ${raw(key)}, nextval('dualdb_version'), ${this.#clock()}::bigint FROM ${raw(quotedOn("postgres", table))} AS t
         ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`);
-      const others = await this.#sqlite.transaction({ mode: "read" }, (reader) => collect(rows.keys(reader, table)));
-      await this.#journals.postgres.enter(this.#postgres, table.name, others, this.#clock());
+      await this.#journals.postgres.enter(this.#postgres, table.name, others.get(table.name) ?? [], this.#clock());
     }
   }
 }
 
-async function collect(pages: AsyncIterable<string[]>): Promise<string[]> {
-  const keys: string[] = [];
+/** Keys of SQLite's rows, by table, and the rows that PostgreSQL cannot have. */
+interface SqliteKeys {
+  readonly owed: ReadonlyMap<string, readonly string[]>;
+  readonly refused: readonly Finding[];
+}
+
+const noKeys: SqliteKeys = { owed: new Map(), refused: [] };
+
+async function collect(pages: AsyncIterable<readonly (string | Uint8Array)[]>): Promise<(string | Uint8Array)[]> {
+  const keys: (string | Uint8Array)[] = [];
   for await (const page of pages) for (const key of page) keys.push(key);
   return keys;
+}
+
+function isText(key: string | Uint8Array): key is string {
+  return typeof key === "string";
 }
 
 async function currentSchema(transaction: Transaction): Promise<string> {

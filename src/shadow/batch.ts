@@ -1,8 +1,9 @@
 import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../data/conversion/convert.js";
 import type { Finding } from "../data/finding.js";
 import type { Reference, TableGraph } from "../data/graph.js";
-import { encodeKey } from "../data/key.js";
+import { encodeKey, notUtf8 } from "../data/key.js";
 import { type Rows, rowsOf } from "../data/rows/rows.js";
+import { rowsOfBytes } from "../data/rows/sqlite-rows.js";
 import { columnOf, type Table } from "../data/table.js";
 import type { ExactValue, Side, Transaction } from "../engines/engine.js";
 import type { Entry, Refusal } from "./journal.js";
@@ -33,6 +34,7 @@ const mostRounds = 20;
  */
 export async function planBatch(graph: TableGraph, source: End, target: End, entries: readonly Entry[]): Promise<Plan> {
   const known = entries.filter((entry) => graph.get(entry.table) !== undefined && entry.bytes === undefined);
+  const broken = await brokenIn(graph, source, entries);
   const keys = new KeySet();
   for (const { table, key } of known) keys.add(table, key);
   for (let round = 0; round < mostRounds; round++) {
@@ -44,9 +46,23 @@ export async function planBatch(graph: TableGraph, source: End, target: End, ent
     );
     const joining = await childrenOf(source, collisions.lost);
     const grown = [keys.addAll(collisions.removals), keys.addAll(joining)];
-    if (!grown.includes(true)) return planOf(graph, entries, rows, collisions.removals);
+    if (!grown.includes(true)) return planOf(graph, entries, rows, broken, collisions.removals);
   }
   return { handled: [], refusals: [], findings: [], removals: new KeySet(), upserts: new Map() };
+}
+
+/** The entries of rows that are there under keys which are no UTF-8: no other side can have such rows. */
+async function brokenIn(graph: TableGraph, source: End, entries: readonly Entry[]): Promise<ReadonlySet<Entry>> {
+  if (entries.every(({ bytes }) => bytes === undefined)) return new Set();
+  return source.read(async (transaction) => {
+    const there = new Set<Entry>();
+    for (const entry of entries) {
+      const table = graph.get(entry.table);
+      if (table === undefined || entry.bytes === undefined) continue;
+      if ((await rowsOfBytes(transaction, table, [entry.bytes])).length > 0) there.add(entry);
+    }
+    return there;
+  });
 }
 
 /** Deletes child first, then upserts parent first. */
@@ -68,6 +84,7 @@ function planOf(
   graph: TableGraph,
   entries: readonly Entry[],
   rows: ReadonlyMap<string, TableRows>,
+  broken: ReadonlySet<Entry>,
   removals: KeySet,
 ): Plan {
   const refusals: Refusal[] = [];
@@ -80,8 +97,8 @@ function planOf(
     );
   }
   const handled = entries.filter((entry) => {
-    const row = rows.get(entry.table)?.converted.get(entry.key);
-    const refusal = refusalOf(graph, entry, row);
+    const row = entry.bytes === undefined ? rows.get(entry.table)?.converted.get(entry.key) : undefined;
+    const refusal = broken.has(entry) ? { column: "", reason: notUtf8 } : refusalOf(graph, entry, row);
     // Rows that only join the batch have been spoken of when they were owed, or will be.
     findings.push(...(row?.findings ?? []));
     if (refusal !== null) refusals.push({ entry, ...refusal });
@@ -97,7 +114,6 @@ function isRefused(row: ConvertedRow): boolean {
 function refusalOf(graph: TableGraph, entry: Entry, row: ConvertedRow | undefined): Omit<Refusal, "entry"> | null {
   if (graph.get(entry.table) === undefined)
     return { column: "", reason: "the table is not on both sides, or has no key there" };
-  if (entry.bytes !== undefined) return { column: "", reason: "the key is not UTF-8" };
   const finding = row?.findings.find(({ action }) => action === "refused");
   return finding === undefined ? null : { column: finding.column, reason: finding.reason };
 }
@@ -179,7 +195,8 @@ class TargetReader {
   async collisions(keys: KeySet, rows: ReadonlyMap<string, TableRows>): Promise<Collisions> {
     for (const table of this.#graph.parentsFirst) {
       const converted = rows.get(table.name)?.converted ?? new Map<string, ConvertedRow>();
-      const gone = keys.of(table.name).filter((key) => !converted.has(key));
+      // Only SQLite has keys with NUL, and PostgreSQL does not even take the question.
+      const gone = keys.of(table.name).filter((key) => !converted.has(key) && !key.includes("\0"));
       const written = new Map([...converted].filter(([, row]) => !isRefused(row)));
       await this.#remove(table, [
         ...gone,

@@ -1,5 +1,6 @@
 import sql, { empty, join, raw, type Sql } from "sql-template-tag";
 import { chunks } from "../data/chunks.js";
+import { legible, textOrBytes } from "../data/key.js";
 import { documentOf } from "../data/rows/sqlite-rows.js";
 import type { ExactRow, ExactValue, Side, Transaction } from "../engines/engine.js";
 
@@ -124,6 +125,19 @@ export class Journal {
     }
   }
 
+  /** Enters the key of a row that the other side cannot have, set aside at once. Only SQLite has such keys. */
+  async quarantine(
+    transaction: Transaction,
+    { table, key, reason }: { readonly table: string; readonly key: string | Uint8Array; readonly reason: string },
+    now: number,
+  ): Promise<void> {
+    const version = await this.#nextVersion(transaction);
+    await transaction.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at, attempts, last_error)
+      VALUES (${table}, CAST(${key} AS TEXT), ${version}, ${now}, ${quarantineAfter}, ${reason})
+      ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, touched_at = excluded.touched_at,
+      attempts = excluded.attempts, last_error = excluded.last_error`);
+  }
+
   #removal(entries: readonly Entry[]): Sql {
     const handled = sql`(table_name, row_key, version) IN (${this.side === "sqlite" ? onSqlite(entries) : onPostgres(entries)})`;
     if (this.side === "sqlite") return sql`DELETE FROM dualdb_journal WHERE ${handled}`;
@@ -177,10 +191,10 @@ async function readRows(transaction: Transaction, key: Sql, rest: Sql): Promise<
   return rows.map(entryOf);
 }
 
-/** One parameter for any number of entries. A NUL would end the text in SQLite's JSON functions. */
+/** One parameter for any number of entries. A NUL would end the text in SQLite's JSON functions, and bytes are no text there. */
 function onSqlite(entries: readonly Entry[]): Sql {
-  if (entries.some(({ key }) => key.includes("\0")))
-    return sql`VALUES ${join(entries.map(({ table, key, version }) => sql`(${table}, ${key}, ${version})`))}`;
+  if (entries.some(({ key, bytes }) => key.includes("\0") || bytes !== undefined))
+    return sql`VALUES ${join(entries.map(({ table, key, bytes = key, version }) => sql`(${table}, CAST(${bytes} AS TEXT), ${version})`))}`;
   const document = JSON.stringify(entries.map(({ table, key, version }) => [table, key, String(version)]));
   return sql`SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS INTEGER) FROM json_each(${document})`;
 }
@@ -210,6 +224,6 @@ function entryOf(row: ExactRow): Entry {
 
 function keyOf(value: ExactValue): Pick<Entry, "key" | "bytes"> {
   if (!(value instanceof Uint8Array)) return { key: String(value) };
-  const key = Buffer.from(value).toString("utf8");
-  return Buffer.from(key).equals(value) ? { key } : { key, bytes: value };
+  const key = textOrBytes(value);
+  return typeof key === "string" ? { key } : { key: legible(key), bytes: key };
 }

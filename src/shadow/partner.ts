@@ -67,9 +67,10 @@ export class Partner {
     const { sqlite, clock, timeoutMs, events, logger, reached } = this.#parts;
     const postgres = await this.#parts.postgres();
     await this.#parts.requireSchema(postgres);
-    const { pairing, armed, unarmed } = await arm(sqlite, postgres, clock);
+    const { pairing, armed, unarmed, refused } = await arm(sqlite, postgres, clock);
     if (armed.length > 0)
       logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
+    for (const finding of refused) logger.error({ event: "refused", ...finding }, "row refused by the other side");
     const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), timeoutMs, reached };
     const mirror = new Mirror(pair);
     if (unarmed.length > 0) this.forget();

@@ -56,7 +56,7 @@ async function carry(sqlite: Engine, postgres: Engine, target: "sqlite" | "postg
       const source = target === "postgres" ? "sqlite" : "postgres";
       for (const table of new TableGraph(tables).parentsFirst) {
         const keys: string[] = [];
-        for await (const page of rowsOf(source).keys(from, table)) keys.push(...page);
+        for await (const page of rowsOf(source).keys(from, table)) keys.push(...page.map(String));
         const rows = (await rowsOf(source).read(from, table, keys)).map(converterOf(table, target));
         for (const finding of rows.flatMap((row) => row.findings))
           findings.push(`${table.name}.${finding.column} ${finding.key}: ${finding.action}`);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { migrationStatus } from "../../src/migrate/status.js";
 import { freshPostgres, freshSqlite } from "../support/databases.js";
+import { openAt, script } from "../support/libsql.js";
 import { speaker, TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { travelledPair } from "../support/travel.js";
@@ -138,6 +139,17 @@ describe("migrationStatus", () => {
       gate,
       text: expect.stringContaining(text),
     });
+  });
+
+  test("samples the reads of a table with a key that is no UTF-8", async () => {
+    const pair = await TestPair.create({ migrated: false });
+    const text = "CREATE TABLE notes (name TEXT PRIMARY KEY)";
+    await runAt(pair.url, text);
+    const sqlite = await openAt(pair.file);
+    await script(sqlite, `${text}; INSERT INTO notes VALUES ('plain'), (CAST(x'68e96c' AS TEXT))`);
+    await sqlite.close();
+    const { latency } = await migrationStatus({ env: pair.env("---") });
+    expect(latency.sqlite).toMatchObject({ count: 11 });
   });
 
   test("is refused for a file that is not there, which is not made, and for databases of other partners", async () => {

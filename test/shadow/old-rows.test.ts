@@ -364,3 +364,63 @@ describe("rows that PostgreSQL refuses", () => {
     await pair.expectConverged(database);
   });
 });
+
+describe("rows under keys that PostgreSQL cannot have", () => {
+  const strange =
+    "VALUES (CAST(x'68e96c' AS TEXT), 'latin'), ('a' || char(0) || 'b', 'nul'), (NULL, 'one'), (NULL, 'two')";
+  const reasons = ["NUL", "NULL", "UTF-8"];
+
+  /** A pair that is there already, and a table that comes to it with such rows. */
+  async function withNotes(letters: string): Promise<TestPair> {
+    const pair = await TestPair.create();
+    await (await pair.open(letters)).close();
+    const text = "CREATE TABLE notes (name TEXT PRIMARY KEY, body TEXT)";
+    await runAt(pair.url, `${text}; INSERT INTO notes VALUES ('on both', 'b')`);
+    await (await pair.sqlite).transaction({ mode: "write" }, (transaction) =>
+      transaction.script(`${text}; INSERT INTO notes VALUES ('on both', 'b'); INSERT INTO notes ${strange}`),
+    );
+    return pair;
+  }
+
+  async function quarantined(database: DualDatabase): Promise<void> {
+    const isOver = async () => (await database.drain({ timeoutMs: 100 })).quarantined === reasons.length;
+    await until("they are set aside", isOver, 20_000);
+  }
+
+  /** The words that tell what is wrong with the keys. */
+  function saidOf(texts: readonly unknown[]): string[] {
+    return texts.map((text) => /UTF-8|NULL|NUL/.exec(String(text))?.[0] ?? String(text)).sort();
+  }
+
+  async function expectMended(pair: TestPair, database: DualDatabase): Promise<void> {
+    await database.write(sql`UPDATE notes SET name = 'mended ' || body WHERE name IS NULL OR name <> 'on both'`);
+    await pair.expectConverged(database);
+    expect(await pair.count("postgres", "notes")).toBe(5);
+  }
+
+  test("are set aside, and arrive when their keys have been mended", async () => {
+    const pair = await withNotes("--S");
+    const database = await pair.open("--S");
+    await quarantined(database);
+    const { sqlite } = await database.status();
+    expect(saidOf(sqlite?.reachable ? sqlite.refused.map(({ lastError }) => lastError) : [])).toEqual(reasons);
+    expect(await pair.count("postgres", "notes")).toBe(1);
+    await expectMended(pair, database);
+  });
+
+  test("stay in SQLite where PostgreSQL is primary when the table is armed, and are told of", async () => {
+    const pair = await withNotes("P-S");
+    const recorder = new Recorder();
+    const database = await pair.open("P-S", { logger: recorder });
+    expect(await database.drain()).toEqual({ pending: 0, quarantined: 0 });
+    const { sqlite } = await database.status();
+    expect(saidOf(sqlite?.reachable ? sqlite.refused.map(({ lastError }) => lastError) : [])).toEqual(reasons);
+    const said = new Set(recorder.of("refused").map(({ fields: { reason } }) => reason));
+    expect(saidOf([...said])).toEqual(reasons);
+    expect(await pair.count("sqlite", "notes")).toBe(5);
+    await database.close();
+    const back = await pair.open("--S");
+    await quarantined(back);
+    await expectMended(pair, back);
+  });
+});

@@ -23,8 +23,8 @@ export interface Rows {
   ): Promise<Holder[]>;
   upsert(transaction: Transaction, table: Table, rows: readonly (readonly ExactValue[])[]): Promise<void>;
   remove(transaction: Transaction, table: Table, keys: readonly string[]): Promise<void>;
-  /** Every key of the table, in pages. */
-  keys(transaction: Transaction, table: Table): AsyncIterable<string[]>;
+  /** Every key of the table, in pages; the bytes of those that are no UTF-8. */
+  keys(transaction: Transaction, table: Table): AsyncIterable<(string | Uint8Array)[]>;
 }
 
 export function rowsOf(side: Side): Rows {

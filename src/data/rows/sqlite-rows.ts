@@ -1,7 +1,7 @@
 import type { ExactValue, Statement, Transaction } from "../../engines/engine.js";
 import { chunks } from "../chunks.js";
 import type { SourceRow } from "../conversion/convert.js";
-import { decodeKey, keyExpression } from "../key.js";
+import { decodeKey, type KeyPart, keyExpression, textOrBytes } from "../key.js";
 import { columnOf, quote, type Table } from "../table.js";
 import type { Rows } from "./rows.js";
 import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
@@ -10,6 +10,8 @@ import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sql
 const mostParameters = 30_000;
 const upsertsInAPiece = 200;
 const keysInAPage = 5_000;
+/** Each is a condition of its own, and SQLite nests conditions at most 1,000 deep. */
+const keysOfBytesInAPiece = 100;
 
 /** Rows of the SQLite side. They are read as bytes of one JSON document: the driver aborts the process on text that is no UTF-8. */
 export const sqliteRows: Rows = {
@@ -17,7 +19,7 @@ export const sqliteRows: Rows = {
     const rows: SourceRow[] = [];
     for (const part of chunks(keys, mostParameters / table.key.length)) {
       const wanted = part.map((key) => decodeKey(table, key));
-      rows.push(...(await readPage(transaction, table, condition(table.key, wanted))));
+      rows.push(...(await readPage(transaction, table, keyCondition(table, wanted))));
     }
     return rows;
   },
@@ -48,23 +50,37 @@ export const sqliteRows: Rows = {
   },
 
   async *keys(transaction, table) {
-    for await (const { text, values } of windows(transaction, table)) {
-      const key = keyExpression("sqlite", table, "t");
-      const sql = `SELECT CAST(json_group_array(${key}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${text}`;
-      yield documentOf<string>(await transaction.query(statement(sql, values)));
-    }
+    for await (const window of windows(transaction, table)) yield await keysIn(transaction, table, window);
   },
 };
 
-/** The rows whose keys are these bytes. Where those are no UTF-8 nothing else finds them; it takes a look at every row. */
+/** The rows whose keys are these bytes, for keys that are no UTF-8: the driver takes no such text. */
 export async function rowsOfBytes(
   transaction: Transaction,
   table: Table,
   keys: readonly Uint8Array[],
 ): Promise<SourceRow[]> {
-  if (keys.length === 0) return [];
-  const text = `CAST(${keyExpression("sqlite", table, "t")} AS BLOB) IN (${marks(keys.length)})`;
-  return readPage(transaction, table, { text, values: keys });
+  const rows: SourceRow[] = [];
+  for (const part of chunks(keys, keysOfBytesInAPiece))
+    rows.push(...(await readPage(transaction, table, bytesCondition(table, part))));
+  return rows;
+}
+
+/** As one document of texts; where one of them is no UTF-8, as one of their bytes. */
+async function keysIn(transaction: Transaction, table: Table, where: Condition): Promise<(string | Uint8Array)[]> {
+  const key = keyExpression("sqlite", table, "t");
+  const listed = async (cell: string) => {
+    const sql = `SELECT CAST(json_group_array(${cell}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
+    return transaction.query(statement(sql, where.values));
+  };
+  try {
+    return documentOf<string>(await listed(key));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return documentOf<string>(await listed(`hex(CAST(${key} AS BLOB))`)).map((hex) =>
+      textOrBytes(Buffer.from(hex, "hex")),
+    );
+  }
 }
 
 interface Condition {
@@ -108,6 +124,30 @@ function condition(columns: readonly string[], tuples: readonly (readonly ExactV
     return { text: `${quote(only)} IN (${marks(tuples.length)})`, values };
   const rows = Array.from(tuples, () => `(${marks(columns.length)})`).join(", ");
   return { text: `(${columns.map(quote).join(", ")}) IN (VALUES ${rows})`, values };
+}
+
+/** A key of SQLite may hold NULL, which nothing but IS finds. */
+function keyCondition({ key }: Table, tuples: readonly (readonly KeyPart[])[]): Condition {
+  const whole = condition(
+    key,
+    tuples.filter((parts) => !parts.includes(null)),
+  );
+  const others = tuples.filter((parts) => parts.includes(null));
+  if (others.length === 0) return whole;
+  const same = `(${key.map((name) => `${quote(name)} IS ?`).join(" AND ")})`;
+  const texts = [...(whole.values.length === 0 ? [] : [whole.text]), ...others.map(() => same)];
+  return { text: `(${texts.join(" OR ")})`, values: [...whole.values, ...others.flat()] };
+}
+
+/** Bytes read as Latin-1 keep their places, so that the key's commas and backslashes part them as they do text. */
+function bytesCondition(table: Table, keys: readonly Uint8Array[]): Condition {
+  const tuples = keys.map((key) => decodeKey(table, Buffer.from(key).toString("latin1")));
+  const isSame = (part: KeyPart | undefined, index: number) =>
+    `${quote(table.key[index] ?? "")} IS ${typeof part === "string" ? "CAST(? AS TEXT)" : "?"}`;
+  return {
+    text: `(${tuples.map((parts) => `(${parts.map(isSame).join(" AND ")})`).join(" OR ")})`,
+    values: tuples.flat().map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part)),
+  };
 }
 
 function marks(count: number): string {

@@ -39,8 +39,9 @@ async function someKeys(engine: Engine, table: Table): Promise<readonly string[]
     for await (const page of rowsOf(engine.side).keys(transaction, table)) return page;
     return [];
   });
-  const stride = Math.max(1, Math.floor(keys.length / pointReads));
-  return keys.filter((_, index) => index % stride === 0).slice(0, pointReads);
+  const texts = keys.filter((key) => typeof key === "string");
+  const stride = Math.max(1, Math.floor(texts.length / pointReads));
+  return texts.filter((_, index) => index % stride === 0).slice(0, pointReads);
 }
 
 function pageOf(side: Side, table: Table): Statement {
