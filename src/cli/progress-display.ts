@@ -1,6 +1,6 @@
-import { Presets, SingleBar } from "cli-progress";
+import { SingleBar } from "cli-progress";
 import type { Progress } from "../migrate/progress.js";
-import { counted, type Terminal, write } from "./terminal.js";
+import { counted, type Stream, type Terminal, write } from "./terminal.js";
 
 /** Shows how far a run has come: a bar where a person looks, a line now and then elsewhere; nothing where nobody wants it. */
 export interface ProgressDisplay {
@@ -45,44 +45,74 @@ class Lines implements ProgressDisplay {
 
 class Bar implements ProgressDisplay {
   readonly #bar: SingleBar;
-  #current = "";
+  readonly #stream: Stream;
+  #progress: Progress | null = null;
   #began = 0;
 
   constructor({ stderr }: Terminal) {
-    this.#bar = new SingleBar(
-      {
-        format: "{what} {bar} {percentage}% | {value}/{total} rows | {rate} rows/s | {eta_formatted} left",
-        stream: stderr as unknown as NodeJS.WritableStream,
-        clearOnComplete: true,
-        hideCursor: true,
-        gracefulExit: false,
-        barsize: 24,
-        etaBuffer: 50,
-      },
-      Presets.shades_classic,
-    );
+    this.#stream = stderr;
+    this.#bar = new SingleBar({
+      format: (_options, { eta }) => this.#text(eta),
+      stream: stderr as unknown as NodeJS.WritableStream,
+      clearOnComplete: true,
+      hideCursor: true,
+      gracefulExit: false,
+      etaBuffer: 50,
+    });
   }
 
   readonly show = (progress: Progress): void => {
-    const what = nameOf(progress);
-    if (what !== this.#current) this.#begin(what, progress);
-    const seconds = (performance.now() - this.#began) / 1_000;
-    const rate = seconds > 0 ? counted(Math.round(progress.rows / seconds)) : "-";
-    if (progress.total !== null && progress.total !== this.#bar.getTotal()) this.#bar.setTotal(progress.total);
-    this.#bar.update(progress.rows, { what, rate });
+    if (this.#progress === null || nameOf(progress) !== nameOf(this.#progress)) this.#begin(progress);
+    this.#progress = progress;
+    this.#bar.setTotal(progress.total ?? 0);
+    this.#bar.update(progress.rows);
   };
 
   readonly end = (): void => {
     this.#bar.stop();
-    this.#current = "";
+    this.#progress = null;
   };
 
-  #begin(what: string, { total }: Progress): void {
-    if (this.#current !== "") this.#bar.stop();
-    this.#current = what;
+  #begin(progress: Progress): void {
+    if (this.#progress !== null) this.#bar.stop();
+    this.#progress = progress;
     this.#began = performance.now();
-    this.#bar.start(total ?? 0, 0, { what, rate: "-" });
+    this.#bar.start(progress.total ?? 0, 0);
   }
+
+  /** `secondsLeft` is no number as long as nobody can tell. The last column stays free: some terminals would begin a line there. */
+  #text(secondsLeft: number): string {
+    if (this.#progress === null) return "";
+    const room = (this.#stream.columns ?? 80) - 1;
+    const texts = barTexts(this.#progress, performance.now() - this.#began, secondsLeft);
+    return texts.find((text) => text.length <= room) ?? (texts.at(-1) ?? "").slice(0, room);
+  }
+}
+
+/** What can be said of a run, from the longest text to the shortest. */
+function barTexts(progress: Progress, elapsedMs: number, secondsLeft: number): string[] {
+  const { rows, total } = progress;
+  const name = nameOf(progress);
+  const rate = rows > 0 ? `${counted(rateOf(rows, elapsedMs))} rows/s` : "";
+  if (total === null) return [joined(name, `${counted(rows)} rows`, rate), joined(name, `${counted(rows)} rows`)];
+  const share = shareOf(rows, total);
+  const bar = (width: number) => {
+    const full = Math.floor(share * width);
+    return `${name} ${"█".repeat(full)}${"░".repeat(width - full)} ${percent(share)}`;
+  };
+  const of = `${counted(rows)} of ${counted(total)} rows`;
+  const left = Number.isFinite(secondsLeft) ? `${timeOf(secondsLeft)} left` : "";
+  return [
+    joined(bar(24), of, rate, left),
+    joined(bar(10), of, rate, left),
+    joined(bar(10), rate, left),
+    joined(bar(10), left),
+    `${name} ${percent(share)}`,
+  ];
+}
+
+function joined(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join(" | ");
 }
 
 function nameOf({ step, table }: Progress): string {
@@ -91,8 +121,28 @@ function nameOf({ step, table }: Progress): string {
 
 function lineOf(progress: Progress, elapsedMs: number): string {
   const { rows, total } = progress;
-  const rate = elapsedMs > 0 ? (rows / elapsedMs) * 1_000 : 0;
-  const of = total === null ? "" : ` of ${total} (${total === 0 ? 100 : Math.floor((100 * rows) / total)} %)`;
-  const left = total === null || rate === 0 ? "" : `, ${Math.ceil((total - rows) / rate)} s left`;
-  return `${nameOf(progress)}: ${rows} rows${of}, ${Math.round(rate)} rows/s${left}`;
+  const rate = rateOf(rows, elapsedMs);
+  const of = total === null ? "" : ` of ${counted(total)} (${percent(shareOf(rows, total))})`;
+  const left = total === null || rate === 0 ? "" : `, ${timeOf((total - rows) / rate)} left`;
+  return `${nameOf(progress)}: ${counted(rows)} rows${of}, ${counted(rate)} rows/s${left}`;
+}
+
+/** From 0 to 1: more rows may have come since they were counted. */
+function shareOf(rows: number, total: number): number {
+  return total === 0 ? 1 : Math.min(1, rows / total);
+}
+
+/** Rows a second. */
+function rateOf(rows: number, elapsedMs: number): number {
+  return elapsedMs > 0 ? Math.round((rows / elapsedMs) * 1_000) : 0;
+}
+
+function percent(share: number): string {
+  return `${Math.floor(share * 100)} %`;
+}
+
+/** Seconds as a person reads them: `45 s`, `12 min`, `3 h`. */
+function timeOf(seconds: number): string {
+  if (seconds < 120) return `${Math.ceil(seconds)} s`;
+  return seconds < 7_200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3_600)} h`;
 }

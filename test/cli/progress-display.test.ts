@@ -7,10 +7,11 @@ import type { Progress } from "../../src/migrate/progress.js";
 class Screen implements Stream {
   text = "";
   readonly isTTY: boolean;
-  readonly columns = 120;
+  readonly columns: number;
 
-  constructor(isTTY: boolean) {
+  constructor(isTTY: boolean, columns = 120) {
     this.isTTY = isTTY;
+    this.columns = columns;
   }
 
   write(text: string): boolean {
@@ -19,8 +20,11 @@ class Screen implements Stream {
   }
 }
 
-function terminal(isTTY: boolean): { readonly screen: Screen; readonly out: Screen; readonly terminal: Terminal } {
-  const screen = new Screen(isTTY);
+function terminal(
+  isTTY: boolean,
+  columns?: number,
+): { readonly screen: Screen; readonly out: Screen; readonly terminal: Terminal } {
+  const screen = new Screen(isTTY, columns);
   const out = new Screen(isTTY);
   const interruption = () => new AbortController().signal;
   return { screen, out, terminal: { env: {}, stdout: out, stderr: screen, interruption } };
@@ -33,7 +37,41 @@ const copying = (rows: number, total: number | null = 1_000): Progress => ({
   total,
 });
 
+/** The last bar of a run that is half-way after ten seconds, on a terminal of so many columns. */
+function barAt(columns: number, total: number | null): string {
+  vi.useFakeTimers();
+  try {
+    const { screen, terminal: shown } = terminal(true, columns);
+    const display = progressDisplay(shown, false);
+    for (let second = 0; second <= 10; second++) {
+      display.show(copying(15_000 * second, total));
+      vi.advanceTimersByTime(1_000);
+    }
+    const bars = screen.text.split("\u001B[1G").map((text) => stripVTControlCharacters(text));
+    display.end();
+    return bars.at(-1) ?? "";
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
 describe("progress", () => {
+  test.each([
+    [100, "copy notes ████████████░░░░░░░░░░░░ 50 % | 150,000 of 300,000 rows | 13,636 rows/s | 10 s left"],
+    [90, "copy notes █████░░░░░ 50 % | 150,000 of 300,000 rows | 13,636 rows/s | 10 s left"],
+    [60, "copy notes █████░░░░░ 50 % | 13,636 rows/s | 10 s left"],
+    [40, "copy notes █████░░░░░ 50 % | 10 s left"],
+    [20, "copy notes 50 %"],
+    [9, "copy not"],
+  ])("a bar of %i columns says what there is room for, and no half words", (columns, bar) => {
+    expect(barAt(columns, 300_000)).toBe(bar);
+  });
+
+  test("a bar whose end nobody knows claims none", () => {
+    expect(barAt(100, null)).toBe("copy notes | 150,000 rows | 13,636 rows/s");
+    expect(barAt(100, 10_000_000)).toMatch(/ 1 % .* \| 11 min left$/);
+  });
+
   test("a bar where a person looks, on standard error, and gone at the end", () => {
     const { screen, out, terminal: shown } = terminal(true);
     const display = progressDisplay(shown, false);
@@ -42,7 +80,7 @@ describe("progress", () => {
     display.end();
     const text = stripVTControlCharacters(screen.text);
     expect(text).toContain("copy notes");
-    expect(text).toMatch(/\d+\/1000 rows \| .* rows\/s/);
+    expect(text).toMatch(/500 of 1,000 rows \| .* rows\/s/);
     expect(out.text).toBe("");
     expect(screen.text.endsWith("\u001B[?25h") || screen.text.includes("\u001B[?25h")).toBe(true);
   });
@@ -60,7 +98,7 @@ describe("progress", () => {
       display.show(copying(500));
       display.show(copying(510));
       display.end();
-      expect(screen.text).toBe("copy notes: 500 rows of 1000 (50 %), 100 rows/s, 5 s left\n");
+      expect(screen.text).toBe("copy notes: 500 rows of 1,000 (50 %), 100 rows/s, 5 s left\n");
     } finally {
       vi.useRealTimers();
     }
