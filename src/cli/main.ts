@@ -5,6 +5,13 @@ import { run } from "./program.js";
 
 if (existsSync(".env")) process.loadEnvFile();
 
+// Whoever reads the output may leave before its end, as `head` does: the work goes on, and its exit status counts.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 /** The first Ctrl-C or request to end asks the command to stop between two steps; the second ends the process. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
