@@ -72,7 +72,7 @@ async function shows(shown: string, env: NodeJS.ProcessEnv): Promise<1> {
 }
 
 function withoutRates(text: string): string {
-  return text.replaceAll(/[\d,]+ rows\/s/g, "… rows/s");
+  return text.replaceAll(/ {2,}[\d,]+$/gm, " …");
 }
 
 describe("the packed tarball", () => {
@@ -151,7 +151,7 @@ describe("the documents", () => {
     const names = readdirSync(join(folder, "migrations/postgres"));
     expect(names).toEqual([expect.stringMatching(/^\d{14}_add_notes\.sql$/)]);
     expect(readdirSync(join(folder, "migrations/libsql"))).toEqual(names);
-  });
+  }, 60_000);
 
   test("the recipe for one's own tables shows what one sees", async () => {
     const file = freshSqlite();

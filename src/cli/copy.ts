@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
-import { type CopiedTable, type CopyReport, copy } from "../migrate/copy.js";
-import { counted, type Terminal, write } from "./terminal.js";
+import { type CopiedTable, type CopyReport, copy, type FindingCount } from "../migrate/copy.js";
+import { counted, inColumns, printable, type Terminal, write } from "./terminal.js";
 import { type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -62,39 +62,47 @@ function status({ tables, leftOut }: CopyReport): 0 | 3 {
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
-  const { from, to, paired, tables, leftOut, rejects, created, notes } = report;
+  const { tables, leftOut, rejects, created, notes } = report;
   const line = (colour: Parameters<typeof write>[2], text: string) => write(terminal.stdout, terminal, colour, text);
   for (const sql of created) line("dim", `${sql};`);
   for (const { table, column, text } of notes)
     line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`);
-  if (!quiet) line("bold", `${from} → ${to}${paired ? ", a pair" : ""}`);
-  const width = Math.max(0, ...tables.map(({ table }) => table.length));
-  for (const table of tables) {
-    if (!quiet || table.setAside > 0) line(table.setAside > 0 ? "yellow" : "green", `  ${lineOf(table, width)}`);
-    for (const { column, reason, action, count, keys } of table.findings) {
-      const where = column === "" ? table.table : `${table.table}.${column}`;
-      line("yellow", `    ${counted(count)} ${action}: ${where}, ${reason}: ${keysOf(keys, count)}`);
-    }
-  }
+  const [heading = "", ...lines] = linesOf(report);
+  if (!quiet || tables.some(isAmiss)) line("bold", heading);
+  tables.forEach((table, index) => {
+    if (!quiet || isAmiss(table)) line(isAmiss(table) ? "yellow" : "green", lines[index] ?? "");
+    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`);
+  });
   for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`);
   if (rejects !== null)
-    line("yellow", `Rows set aside are in ${rejects}: correct them, then run dualdb copy --retry-rejects.`);
+    line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`);
 }
 
-function lineOf(copied: CopiedTable, width: number): string {
-  const { table, read, written, alreadyThere, setAside, extra, milliseconds } = copied;
-  const rate = milliseconds > 0 ? Math.round((read / milliseconds) * 1_000) : 0;
-  const parts = [
-    `${counted(read).padStart(11)} read`,
-    `${counted(written).padStart(11)} written`,
-    `${counted(alreadyThere).padStart(11)} there`,
-    `${counted(setAside)} set aside`,
-    ...(extra === null || extra === 0 ? [] : [`${counted(extra)} only there`]),
-    `${counted(rate)} rows/s`,
-  ];
-  return `${table.padEnd(width)}  ${parts.join("  ")}`;
+function isAmiss({ setAside }: CopiedTable): boolean {
+  return setAside > 0;
 }
 
-function keysOf(keys: readonly string[], count: number): string {
-  return `${keys.join(", ")}${count > keys.length ? ", …" : ""}`;
+function retrying(rejects: string): string {
+  return `npx dualdb copy --retry-rejects${rejects === "rejects" ? "" : ` --rejects ${rejects}`}`;
+}
+
+/** The heading, and a line for each table. */
+function linesOf({ from, to, paired, tables }: CopyReport): string[] {
+  const hasExtra = tables.some(({ extra }) => extra !== null && extra > 0);
+  const extraIn = (cell: string) => (hasExtra ? [cell] : []);
+  const way = `${from} → ${to}${paired ? ", a pair" : ""}`;
+  const heading = [way, "read", "written", "there", "set aside", ...extraIn("only there"), "rows/s"];
+  const rows = tables.map(({ table, read, written, alreadyThere, setAside, extra, milliseconds }) => [
+    `  ${table}`,
+    ...[read, written, alreadyThere, setAside].map(counted),
+    ...extraIn(extra === null ? "-" : counted(extra)),
+    read === 0 || milliseconds === 0 ? "-" : counted(Math.round((read / milliseconds) * 1_000)),
+  ]);
+  return inColumns([heading, ...rows]);
+}
+
+/** What became of some rows of a table that could not be carried exactly, and the first of their keys. */
+export function findingText(table: string, { column, reason, action, count, keys }: FindingCount): string {
+  const where = column === "" ? table : `${table}.${column}`;
+  return `${counted(count)} ${action}: ${where}, ${reason}: ${keys.map(printable).join(", ")}${count > keys.length ? ", …" : ""}`;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type ImportedTable, type ImportReport, importData } from "../migrate/import.js";
+import { findingText } from "./copy.js";
 import { type Colour, counted, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
@@ -68,13 +69,7 @@ function print(report: ImportReport, terminal: Terminal, quiet: boolean): void {
   for (const table of tables) {
     const isAmiss = table.kept + table.setAside > 0;
     if (isAmiss || !quiet) line(isAmiss ? "yellow" : "green", `  ${table.table.padEnd(width)}  ${countsOf(table)}`);
-    for (const { column, reason, action, count, keys } of table.findings) {
-      const where = column === "" ? table.table : `${table.table}.${column}`;
-      line(
-        "yellow",
-        `    ${counted(count)} ${action}: ${where}, ${reason}: ${keys.join(", ")}${count > keys.length ? ", …" : ""}`,
-      );
-    }
+    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`);
   }
   for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`);
   if (tables.some(({ kept }) => kept > 0))

@@ -29,6 +29,24 @@ export function counted(number: number): string {
   return number.toLocaleString("en");
 }
 
+/** So many of something: `1 row`, `86,671 rows`. */
+export function countedAs(noun: string, number: number): string {
+  return `${counted(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** A key is whatever somebody has written: it must not move the cursor. */
+export function printable(key: string): string {
+  return key.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+/** Lines of a table: names to the left, figures to the right, every column as wide as its widest cell. */
+export function inColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const cell = (text: string, column: number) =>
+    column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0);
+  return rows.map((row) => row.map(cell).join("  "));
+}
+
 /** Colours only where a person looks, and has not asked for none (no-color.org). */
 function paint(stream: Stream, env: NodeJS.ProcessEnv, colour: Colour, text: string): string {
   const wanted = stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
