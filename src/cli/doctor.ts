@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Side } from "../engines/engine.js";
 import type { DatabaseFacts } from "../migrate/doctor/facts.js";
 import { type DoctorReport, doctor, type FindingGroup, type Problem } from "../migrate/doctor.js";
-import { type Colour, counted, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -35,31 +35,39 @@ function print(report: DoctorReport, terminal: Terminal, quiet: boolean): void {
     for (const { side, error } of report.databases)
       if (error !== null) line(terminal, "red", `${side}  ${error.code}: ${error.message}`);
   const shown = report.problems.filter(({ severity }) => severity !== "note");
-  for (const problem of shown) printProblem(problem, terminal);
+  shown.forEach((problem, index) => {
+    printProblem(problem, terminal);
+    if (problem.next !== shown[index + 1]?.next) line(terminal, "dim", `         ${problem.next}`);
+  });
   const notes = report.problems.length - shown.length;
-  if (!quiet && notes > 0) line(terminal, "dim", `${notes} ${notes === 1 ? "note" : "notes"} more with --json`);
+  if (!quiet && notes > 0) line(terminal, "dim", `${countedAs("note", notes)} more with --json`);
   if (!quiet) printTables(report, terminal);
   for (const group of report.findings) printGroup(group, terminal);
   if (!quiet) printVerdict(report, terminal);
 }
 
 function printDatabase({ side, name, version, encryption, error }: DatabaseFacts, terminal: Terminal): void {
-  line(terminal, "bold", `${side}  ${name}`);
+  line(terminal, "bold", `${side.padEnd("postgres".length)}  ${name}`);
   if (error !== null) line(terminal, "red", `  ${error.code}: ${error.message}`);
   else line(terminal, "dim", `  ${version}${encryption === null ? "" : `, ${encryption}`}`);
 }
 
 const labels: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" };
 
-function printProblem({ severity, side, table, column, problem, next }: Problem, terminal: Terminal): void {
+function printProblem({ severity, side, table, column, problem }: Problem, terminal: Terminal): void {
   const where = [labels[side], table, column].filter((part) => part !== null).join(" ");
   line(terminal, severity === "error" ? "red" : "yellow", `${severity.padEnd(7)}  ${where}: ${problem}`);
-  line(terminal, "dim", `         ${next}`);
 }
 
 function printTables({ tables }: DoctorReport, terminal: Terminal): void {
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
-  for (const { table, rows } of tables) line(terminal, null, `scanned  ${table.padEnd(width)}  ${counted(rows)} rows`);
+  const digits = Math.max(0, ...tables.map(({ rows }) => counted(rows).length));
+  for (const { table, rows } of tables)
+    line(
+      terminal,
+      null,
+      `scanned  ${table.padEnd(width)}  ${counted(rows).padStart(digits)} ${rows === 1 ? "row" : "rows"}`,
+    );
 }
 
 const colours: Record<FindingGroup["action"], Colour> = { altered: "yellow", wrapped: "yellow", refused: "red" };
@@ -72,11 +80,7 @@ const meanings: Record<FindingGroup["action"], string> = {
 
 function printGroup({ table, column, reason, action, count, keys }: FindingGroup, terminal: Terminal): void {
   const where = column === "" ? table : `${table}.${column}`;
-  line(
-    terminal,
-    colours[action],
-    `${action.padEnd(7)}  ${where}: ${reason}: ${counted(count)} ${count === 1 ? "row" : "rows"}`,
-  );
+  line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reason}: ${countedAs("row", count)}`);
   const more = count > keys.length ? `, and ${counted(count - keys.length)} more` : "";
   line(
     terminal,
@@ -85,18 +89,20 @@ function printGroup({ table, column, reason, action, count, keys }: FindingGroup
   );
 }
 
-/** A key may hold anything, and a terminal obeys control characters. */
-function printable(key: string): string {
-  return JSON.stringify(key).slice(1, -1);
+function printVerdict(report: DoctorReport, terminal: Terminal): void {
+  if (report.healthy === null) line(terminal, "red", "could not tell: a database cannot be looked at");
+  else if (report.healthy) line(terminal, "green", "healthy: every row would arrive as it is");
+  else line(terminal, "yellow", `not healthy: ${ailments(report).join(", ")}`);
 }
 
-function printVerdict({ healthy, findings, problems }: DoctorReport, terminal: Terminal): void {
-  const errors = problems.filter(({ severity }) => severity === "error").length;
+function ailments({ findings, problems }: DoctorReport): string[] {
+  const list = (["error", "warning"] as const)
+    .map((kind) => ({ kind, count: problems.filter(({ severity }) => severity === kind).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ kind, count }) => countedAs(kind, count));
+  if (findings.length === 0) return list;
   const rows = findings.reduce((sum, { count }) => sum + count, 0);
-  const counts = `${errors} errors, ${findings.length} kinds of finding in ${counted(rows)} rows`;
-  if (healthy === null) line(terminal, "red", "could not tell: a database cannot be looked at");
-  else if (healthy) line(terminal, "green", "healthy: every row would arrive as it is");
-  else line(terminal, "yellow", `not healthy: ${counts}`);
+  return [...list, `${countedAs("kind", findings.length)} of finding in ${countedAs("row", rows)}`];
 }
 
 function line(terminal: Terminal, colour: Colour | null, text: string): void {

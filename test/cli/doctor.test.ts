@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { commandLine } from "../support/command-line.js";
-import { freshSqlite } from "../support/databases.js";
+import { freshPostgres, freshSqlite } from "../support/databases.js";
+import { openAt, script } from "../support/libsql.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { TestPair } from "../support/pair.js";
+import { runAt } from "../support/postgres.js";
 
 const doctor = (args: readonly string[]) => commandLine(["doctor", ...args]);
 
@@ -26,9 +28,33 @@ test("a dirty file ends with 3, each kind of finding with its keys and what will
   expect(out).toContain("refused  queries.result_count: ");
   expect(out).toContain("will not arrive: set aside, and the row stays as it is in SQLite; key dirty-refused");
   expect(out).toContain("wrapped  messages.metadata: text that jsonb cannot hold as a document");
+  expect(out.trimEnd().split("\n").at(-1)).toBe("not healthy: 7 kinds of finding in 8 rows");
   const quiet = await doctor([...args, "--quiet"]);
   expect(quiet.out).not.toContain("scanned");
   expect(quiet.out).toContain("refused  queries.result_count: ");
+});
+
+test("a PostgreSQL without tables is told once what to do about all of them", async () => {
+  const file = freshSqlite();
+  await makeOldBotFile(file, { rows: 1 });
+  const { status, out } = await doctor(["--sqlite", file, "--pg", await freshPostgres()]);
+  expect(status).toBe(3);
+  expect(out.match(/^error +PostgreSQL \w+: PostgreSQL has no such table$/gm)).toHaveLength(6);
+  expect(out.match(/npx dualdb migrate/g)).toHaveLength(1);
+  expect(out.trimEnd().split("\n").at(-1)).toBe("not healthy: 6 errors");
+});
+
+test("a warning alone is called one", async () => {
+  const pair = await TestPair.create();
+  await makeOldBotFile(pair.file, { rows: 1, dirty: false });
+  const engine = await openAt(pair.file);
+  await script(engine, `CREATE TABLE visits (page TEXT); INSERT INTO visits VALUES (char(27))`);
+  await engine.close();
+  await runAt(pair.url, "CREATE TABLE visits (page text)");
+  const { status, out } = await doctor(["--sqlite", pair.file, "--pg", pair.url]);
+  expect(status).toBe(3);
+  expect(out).toMatch(/^scanned {2}visits {18}1 row$/m);
+  expect(out.trimEnd().split("\n").at(-1)).toBe("not healthy: 1 warning");
 });
 
 test("one JSON document, also where a database cannot be reached", async () => {

@@ -36,7 +36,7 @@ function unmirrored({ pairs }: Pairing, table: string, reason: string): Problem 
   const isThere = pairs.some((pair) => pair.table.name === table);
   const next = isThere
     ? "Give it a primary key on both sides; until then it can only be copied, into an empty table."
-    : 'Run "dualdb migrate" for a table of the package, "dualdb copy --create-tables" for one of yours; until then its rows stay behind.';
+    : 'Run "npx dualdb migrate" for the package\'s tables; make your own by "npx dualdb copy --create-tables", in a pair by a migration.';
   return problem(isThere ? "warning" : "error", isThere ? "sqlite" : "postgres", table, null, reason, next);
 }
 
