@@ -149,7 +149,8 @@ async function openSide(config: Config, side: Side, { list, dryRun }: Options): 
   const { file } = config.sqlite;
   if ((list || dryRun) && file !== null && !existsSync(file)) return null;
   const { openLibsql } = await import("../engines/libsql.js");
-  return openLibsql({ config: config.sqlite, logger: silentLogger, busyLimitMs: config.migrationTimeoutMs });
+  const onlyRead = list === true || dryRun === true;
+  return openLibsql({ config: config.sqlite, logger: silentLogger, busyLimitMs: config.migrationTimeoutMs, onlyRead });
 }
 
 async function visit(side: Side, engine: Engine | null, config: Config, options: Options) {

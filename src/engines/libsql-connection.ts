@@ -16,6 +16,8 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   /** Whether a file that is not there is made; default true. */
   readonly createFile?: boolean;
+  /** Nothing is written, and the file keeps the journal mode that it has; default false. A file in another mode than WAL takes no writes while it is read. */
+  readonly onlyRead?: boolean;
   /** How long a locked database is waited for, in milliseconds; default 15,000. */
   readonly busyLimitMs?: number;
   /** Ends that wait early, as if its time were over. */
@@ -28,6 +30,7 @@ const SERVER_LIMIT_MS = 30_000;
 
 /** journal_mode comes last: it is the one that a read-only file refuses. */
 const PRAGMAS = "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;";
+const READER_PRAGMAS = "PRAGMA query_only=ON;";
 
 /**
  * The driver's one connection. After SQLITE_BUSY the driver would acknowledge writes that it never commits, so the connection is then
@@ -38,6 +41,7 @@ export class Connection {
   readonly #client: Client;
   readonly #file: string | null;
   readonly #logger: Logger;
+  readonly #onlyRead: boolean;
   readonly #busyLimitMs: number;
   readonly #signal: AbortSignal | undefined;
   /** null for a server. */
@@ -53,6 +57,7 @@ export class Connection {
     this.place = place;
     this.#file = options.config.file;
     this.#logger = options.logger;
+    this.#onlyRead = options.onlyRead ?? false;
     this.#busyLimitMs = options.busyLimitMs ?? BUSY_LIMIT_MS;
     this.#signal = options.signal;
     this.#kept = this.#file === null ? null : new KeptStatements(this.#file);
@@ -101,7 +106,7 @@ export class Connection {
   /** Brings the write-ahead log into the file first, which the driver leaves undone: whoever copies the file then has all of it. */
   async end(): Promise<void> {
     this.#kept?.drop();
-    if (this.#file !== null && this.#ready) await this.#checkpoint();
+    if (this.#file !== null && this.#ready && !this.#onlyRead) await this.#checkpoint();
     this.close();
   }
 
@@ -176,7 +181,7 @@ export class Connection {
 
   async #setPragmas(): Promise<void> {
     try {
-      await this.#client.executeMultiple(PRAGMAS);
+      await this.#client.executeMultiple(this.#onlyRead ? READER_PRAGMAS : PRAGMAS);
     } catch (error) {
       if (!isReadOnly(error)) throw error;
       if (!this.#saidReadOnly)

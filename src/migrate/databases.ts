@@ -26,9 +26,12 @@ export interface Scene {
   readonly states: PairState | null;
 }
 
-/** Whether a SQLite file that is not there is made: only where rows are brought to it. */
+/** How the SQLite file is treated. */
 export interface OpenOptions {
+  /** Whether one that is not there is made: only where rows are brought to it. */
   readonly createFile?: boolean;
+  /** Whether it stays as it is to the byte; else it is put into WAL mode. */
+  readonly onlyRead?: boolean;
 }
 
 const timeoutMs = 60_000;
@@ -136,13 +139,15 @@ const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & O
   postgres: openPostgresql,
 };
 
-async function openSqlite(config: Config, { logger, createFile, signal }: ToolOptions & OpenOptions): Promise<Engine> {
+async function openSqlite(config: Config, options: ToolOptions & OpenOptions): Promise<Engine> {
+  const { logger, createFile = false, onlyRead = false, signal } = options;
   const { openLibsql } = await import("../engines/libsql.js");
   try {
     return await openLibsql({
       config: config.sqlite,
       logger: logger ?? silentLogger,
-      createFile: createFile ?? false,
+      createFile,
+      onlyRead,
       busyLimitMs: config.migrationTimeoutMs,
       signal,
     });

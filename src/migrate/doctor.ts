@@ -13,6 +13,7 @@ import { configFor, onlyTables, openEngine } from "./databases.js";
 import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
 import { FindingGroups } from "./doctor/groups.js";
 import { privilegeProblems } from "./doctor/privileges.js";
+import { reading } from "./doctor/reading.js";
 import { findDuplicates, findOrphans } from "./doctor/relations.js";
 import { type ScannedTable, scanTable } from "./doctor/scan.js";
 import { schemaProblems } from "./doctor/schema.js";
@@ -82,7 +83,7 @@ async function reach(side: Side, config: Config, options: ToolOptions): Promise<
   const target = side === "postgres" && config.postgres !== null ? config.postgres : config.sqlite;
   let engine: Engine | null = null;
   try {
-    engine = await openEngine(side, config, options);
+    engine = await openEngine(side, config, { ...options, onlyRead: true });
     return { facts: await factsOf(engine, config), engine };
   } catch (error) {
     await engine?.close();
@@ -117,9 +118,8 @@ class Examination {
     return { healthy, problems, tables, findings };
   }
 
-  /** One snapshot of SQLite for everything that is said about its rows. */
   #scan(pairing: Pairing): Promise<ScannedTable[]> {
-    return this.#sqlite.transaction({ mode: "read" }, async (transaction) => {
+    return reading(this.#sqlite, this.#config, async (transaction) => {
       const scanned: ScannedTable[] = [];
       for (const pair of pairing.pairs) {
         const scan = { pair, transaction, postgres: this.#postgres, options: this.#options, groups: this.#groups };

@@ -46,7 +46,7 @@ const timeoutMs = 600_000;
 export async function exportData(options: ExportOptions = {}): Promise<ExportReport> {
   const config = configFor(options);
   const side = options.from ?? (await primaryOf(config, options));
-  return withEngine(side, config, options, async (engine) => {
+  return withEngine(side, config, { ...options, onlyRead: true }, async (engine) => {
     const folder = await ExportFolder.open(options.directory ?? "migration-data");
     try {
       return await new Export(engine, folder, options).run(nameOf(config, side));
@@ -59,7 +59,7 @@ export async function exportData(options: ExportOptions = {}): Promise<ExportRep
 
 /** The primary of a pair, as SQLite knows it. */
 async function primaryOf(config: Config, options: ToolOptions): Promise<Side> {
-  return withEngine("sqlite", config, options, async (engine) => {
+  return withEngine("sqlite", config, { ...options, onlyRead: true }, async (engine) => {
     try {
       const { pairId, primary } = await engine.transaction({ mode: "read" }, readSqliteState);
       return pairId === null ? "sqlite" : primary;

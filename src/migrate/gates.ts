@@ -80,7 +80,7 @@ const judges: Readonly<Record<CheckName, Judge>> = {
  * @throws CONFIG_INVALID, INTERRUPTED. DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
  */
 export async function gate(name: GateName, options: ToolOptions = {}): Promise<GateReport> {
-  return withSight(options, (sight) => judge(name, sight));
+  return withSight({ ...options, onlyRead: true }, (sight) => judge(name, sight));
 }
 
 /** The same for what has been seen already. */

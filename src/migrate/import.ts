@@ -149,7 +149,8 @@ function assertThere({ names }: ImportSource, wanted: readonly string[] = []): v
 async function defaultSide(config: Config, options: ImportOptions): Promise<Side> {
   const otherwise = config.postgres === null ? "sqlite" : "postgres";
   try {
-    return await withEngine("sqlite", config, options, async (engine) => (await primaryOf(engine)) ?? otherwise);
+    const look = { ...options, onlyRead: true };
+    return await withEngine("sqlite", config, look, async (engine) => (await primaryOf(engine)) ?? otherwise);
   } catch (error) {
     if (otherwise === "postgres" && hasCode(error, "DATABASE_UNAVAILABLE")) return otherwise;
     throw error;

@@ -63,7 +63,7 @@ const mostInReport = 1_000;
  * @throws NOT_PRIMARY where `from` is the shadow of a pair, or a change of the primary is half-way. FINALIZED. FILE_UNUSABLE. INTERRUPTED.
  */
 export async function repair(options: RepairOptions = {}): Promise<RepairReport> {
-  return withDatabases(withTwoConnections(options), async (databases) => {
+  return withDatabases({ ...withTwoConnections(options), onlyRead: options.apply !== true }, async (databases) => {
     const scene = await sceneOf(databases, options);
     assertRepairable(scene);
     return new Repair(databases, scene, options).run();

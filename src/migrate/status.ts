@@ -69,7 +69,7 @@ const timeoutMs = 600_000;
  * @throws CONFIG_INVALID, INTERRUPTED. DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED where SQLite cannot be opened
  */
 export async function migrationStatus(options: ToolOptions = {}): Promise<MigrationStatus> {
-  return withSight(options, async (sight) => {
+  return withSight({ ...options, onlyRead: true }, async (sight) => {
     const latency = await latencyOf(sight);
     const { sqlite, postgres } = sight;
     return {

@@ -65,7 +65,7 @@ const differencesInReport = 1_000;
  * @throws NOT_PRIMARY where `from` is the shadow of a pair, or the primary moves meanwhile. CONFIG_INVALID. FILE_UNUSABLE. INTERRUPTED.
  */
 export async function verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-  return withDatabases(withTwoConnections(options), async (databases) => {
+  return withDatabases({ ...withTwoConnections(options), onlyRead: true }, async (databases) => {
     const scene = await sceneOf(databases, options);
     endIfAsked(options.signal);
     // Not before it is certain that there is something to compare: a report from before stays.

@@ -43,6 +43,22 @@ test("the file of an old bot whose rows are all right is healthy", async () => {
   ]);
 });
 
+test("keeps no writer out of a file in SQLite's own journal mode", async () => {
+  const text = "CREATE TABLE notes (id INTEGER PRIMARY KEY)";
+  const rows = `INSERT INTO notes WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n`;
+  const given = await databases(`${text}; ${rows}`, text);
+  const writer = createClient({ url: `file:${given.sqlite}`, concurrency: 1, timeout: 0 });
+  const written: Promise<unknown>[] = [];
+  const onProgress = () => {
+    if (written.length === 0) written.push(writer.execute("INSERT INTO notes DEFAULT VALUES"));
+  };
+  const { tables } = await doctor({ ...given, onProgress });
+  expect(await Promise.all(written)).toHaveLength(1);
+  expect(tables).toEqual([{ table: "notes", rows: 5_001 }]);
+  expect((await writer.execute("PRAGMA journal_mode")).rows).toEqual([{ journal_mode: "delete" }]);
+  writer.close();
+});
+
 test("every dirty row of an old bot is listed once, and nothing is changed", async () => {
   const pair = await TestPair.create();
   await makeOldBotFile(pair.file, { rows: 10, dirty: true });

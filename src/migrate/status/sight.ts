@@ -5,7 +5,7 @@ import { DualDbError, errorFields, hasCode } from "../../errors.js";
 import type { Conflict } from "../../shadow/recovery.js";
 import { conflictsOf, type SideStatus, sideStatus } from "../../shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "../../shadow/state.js";
-import { configFor, onlyTables, openEngine } from "../databases.js";
+import { configFor, type OpenOptions, onlyTables, openEngine } from "../databases.js";
 import type { ToolOptions } from "../options.js";
 import { endIfAsked } from "../progress.js";
 import { lastRuns, type Run } from "../runs.js";
@@ -42,7 +42,7 @@ const timeoutMs = 60_000;
  * Looks at both databases, works with what is seen, and closes them whatever happens.
  * @throws CONFIG_INVALID, INTERRUPTED, and what keeps SQLite from being opened, unless PostgreSQL says that it is primary.
  */
-export async function withSight<T>(options: ToolOptions, work: (sight: Sight) => Promise<T>): Promise<T> {
+export async function withSight<T>(options: ToolOptions & OpenOptions, work: (sight: Sight) => Promise<T>): Promise<T> {
   const open: Engine[] = [];
   try {
     return await work(await look(options, open));
@@ -56,7 +56,7 @@ export function stateIn<State>({ status }: SeenSide<State>): Omit<State, "cas"> 
   return status?.reachable === true ? status.state : null;
 }
 
-async function look(options: ToolOptions, open: Engine[]): Promise<Sight> {
+async function look(options: ToolOptions & OpenOptions, open: Engine[]): Promise<Sight> {
   const config = configFor(options);
   const postgres = await lookAtPostgres(config, options, open);
   const sqlite = await lookAtSqlite(config, options, open, stateIn(postgres));
@@ -85,7 +85,7 @@ async function lookAtPostgres(config: Config, options: ToolOptions, open: Engine
 
 async function lookAtSqlite(
   config: Config,
-  options: ToolOptions,
+  options: ToolOptions & OpenOptions,
   open: Engine[],
   other: Omit<PostgresState, "cas"> | null,
 ): Promise<SeenSide<SqliteState>> {
