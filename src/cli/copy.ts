@@ -63,17 +63,18 @@ function status({ tables, leftOut }: CopyReport): 0 | 3 {
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
   const { tables, leftOut, rejects, created, notes } = report;
-  const line = (colour: Parameters<typeof write>[2], text: string) => write(terminal.stdout, terminal, colour, text);
+  const line = (colour: Parameters<typeof write>[2], text: string, hang?: number) =>
+    write(terminal.stdout, terminal, colour, text, hang);
   for (const sql of created) line("dim", `${sql};`);
   for (const { table, column, text } of notes)
-    line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`);
+    line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`, 2);
   const [heading = "", ...lines] = linesOf(report);
   if (!quiet || tables.some(isAmiss)) line("bold", heading);
   tables.forEach((table, index) => {
     if (!quiet || isAmiss(table)) line(isAmiss(table) ? "yellow" : "green", lines[index] ?? "");
-    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`);
+    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`, 6);
   });
-  for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`);
+  for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`, 4);
   if (rejects !== null)
     line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`);
 }

@@ -37,7 +37,7 @@ function print(report: DoctorReport, terminal: Terminal, quiet: boolean): void {
   const shown = report.problems.filter(({ severity }) => severity !== "note");
   shown.forEach((problem, index) => {
     printProblem(problem, terminal);
-    if (problem.next !== shown[index + 1]?.next) line(terminal, "dim", `         ${problem.next}`);
+    if (problem.next !== shown[index + 1]?.next) line(terminal, "dim", `${indent}${problem.next}`);
   });
   const notes = report.problems.length - shown.length;
   if (!quiet && notes > 0) line(terminal, "dim", `${countedAs("note", notes)} more with --json`);
@@ -85,7 +85,7 @@ function printGroup({ table, column, reason, action, count, keys }: FindingGroup
   line(
     terminal,
     "dim",
-    `         ${meanings[action]}; ${count === 1 ? "key" : "keys"} ${keys.map(printable).join("  ")}${more}`,
+    `${indent}${meanings[action]}; ${count === 1 ? "key" : "keys"} ${keys.map(printable).join("  ")}${more}`,
   );
 }
 
@@ -105,6 +105,9 @@ function ailments({ findings, problems }: DoctorReport): string[] {
   return [...list, `${countedAs("kind", findings.length)} of finding in ${countedAs("row", rows)}`];
 }
 
+/** As wide as the word that a line of the report begins with. */
+const indent = " ".repeat("warning  ".length);
+
 function line(terminal: Terminal, colour: Colour | null, text: string): void {
-  write(terminal.stdout, terminal, colour, text);
+  write(terminal.stdout, terminal, colour, text, indent.length);
 }

@@ -3,7 +3,7 @@ import { DualDbError } from "../errors.js";
 import { configFor } from "../migrate/databases.js";
 import { type FinalizeReport, finalize } from "../migrate/finalize.js";
 import type { ToolOptions } from "../migrate/options.js";
-import { type Terminal, write } from "./terminal.js";
+import { countedAs, type Terminal, write } from "./terminal.js";
 import { type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -59,7 +59,7 @@ function print({ database, exported, already }: FinalizeReport, terminal: Termin
   const line = (text: string) => write(terminal.stdout, terminal, "green", text);
   if (exported !== null) {
     const rows = exported.tables.reduce((sum, table) => sum + table.rows, 0);
-    line(`exported   ${rows} rows of ${exported.source.name} to ${exported.directory}, with checksums`);
+    line(`exported   ${countedAs("row", rows)} of ${exported.source.name} to ${exported.directory}, with checksums`);
   }
   line(`finalized  ${database} ${already ? "went on alone already" : "goes on alone"}`);
   write(terminal.stdout, terminal, null, "Keep USE_POSTGRES_PRIMARY=true; the variables that name SQLite can go.");

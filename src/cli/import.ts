@@ -63,15 +63,16 @@ function isWhole({ tables, leftOut }: ImportReport): boolean {
 
 function print(report: ImportReport, terminal: Terminal, quiet: boolean): void {
   const { target, tables, leftOut, rejects } = report;
-  const line = (colour: Colour | null, text: string) => write(terminal.stdout, terminal, colour, text);
+  const line = (colour: Colour | null, text: string, hang?: number) =>
+    write(terminal.stdout, terminal, colour, text, hang);
   if (!quiet) line("bold", `${target.side}  ${target.name}`);
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   for (const table of tables) {
     const isAmiss = table.kept + table.setAside > 0;
     if (isAmiss || !quiet) line(isAmiss ? "yellow" : "green", `  ${table.table.padEnd(width)}  ${countsOf(table)}`);
-    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`);
+    for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`, 6);
   }
-  for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`);
+  for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`, 4);
   if (tables.some(({ kept }) => kept > 0))
     line(
       "yellow",

@@ -4,23 +4,26 @@ import type { GateReport } from "../migrate/gates.js";
 import type { Check } from "../migrate/status/check.js";
 import { duration } from "../migrate/status/duration.js";
 import type { MigrationStatus } from "../migrate/status.js";
-import { type Colour, counted, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 
 const names: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
+
+const labelWidth = 14;
 
 /** A whole status for a person; with `quiet` only what is amiss. */
 export function printStatus(status: MigrationStatus, terminal: Terminal, quiet: boolean): void {
   const line = (label: string, text: string, colour: Colour | null = null) =>
-    write(terminal.stdout, terminal, colour, `${label.padEnd(14)}${text}`);
+    write(terminal.stdout, terminal, colour, `${label.padEnd(labelWidth)}${text}`, labelWidth);
   if (!quiet) {
-    write(terminal.stdout, terminal, "bold", `sqlite        ${status.databases.sqlite}`);
-    write(terminal.stdout, terminal, "bold", `postgres      ${status.databases.postgres ?? "none"}`);
-    line("flags", flagsText(status));
+    line("sqlite", status.databases.sqlite, "bold");
+    line("postgres", status.databases.postgres ?? "none", "bold");
+    line("flags", flagsText(status), hasOtherFlags(status) ? "yellow" : null);
     line("application", stepText(status));
     line("primary", primaryText(status));
   }
   for (const side of ["sqlite", "postgres"] as const) printSide(side, status, line, quiet);
-  for (const { table, key } of status.conflicts) line("conflict", `${table} ${key}: SQLite's version stayed`, "yellow");
+  for (const { table, key } of status.conflicts)
+    line("conflict", `${table} ${printable(key)}: SQLite's version stayed`, "yellow");
   for (const { table, reason } of status.unmirrored) line("unmirrored", `${table}: ${reason}`, "yellow");
   if (quiet) return;
   printTables(status, terminal);
@@ -40,23 +43,38 @@ export function printGate({ gate, open, checks }: GateReport, terminal: Terminal
 
 type Line = (label: string, text: string, colour?: Colour | null) => void;
 
-function flagsText({ flags, requested }: MigrationStatus): string {
-  const on = Object.entries(flags).filter(([, value]) => value);
+function flagsText(status: MigrationStatus): string {
+  const on = Object.entries(status.flags).filter(([, value]) => value);
   const list = on.map(([name]) => `USE_POSTGRES_${name.toUpperCase()}`).join(", ");
-  return `${list === "" ? "none" : list} (route ${requested})`;
+  const other = hasOtherFlags(status) ? `, but the application has told of route ${status.step?.route}` : "";
+  return `${list === "" ? "none" : list} (route ${status.requested})${other}`;
+}
+
+/** Whether these are not the flags that the application has, or has had when it last told. */
+function hasOtherFlags({ step, requested, finalized }: MigrationStatus): boolean {
+  return step !== null && step.route !== requested && !finalized;
 }
 
 function stepText({ step, at }: MigrationStatus): string {
   if (step === null) return "has not told yet";
-  const counts = step.counters.filter(({ kind }) => kind === "count").map(({ name, total }) => `${name} ${total}`);
+  const counts = step.counters
+    .filter(({ kind }) => kind === "count")
+    .map(({ name, total }) => `${name} ${counted(total)}`);
   const errors = step.counters.filter(({ kind }) => kind === "error").reduce((sum, { total }) => sum + total, 0);
-  return `${step.route} for ${duration(at - step.since)}; ${[...counts, `errors ${errors}`].join(", ")}`;
+  return `${step.route} for ${duration(at - step.since)}; ${[...counts, `errors ${counted(errors)}`].join(", ")}`;
 }
 
-function primaryText({ primary, since, at, finalized }: MigrationStatus): string {
+function primaryText(status: MigrationStatus): string {
+  const { primary, since, at, finalized } = status;
   if (finalized) return "PostgreSQL, for good";
-  if (primary === null) return "not told: the databases have not been brought together, or a change is half-way";
-  return since === null ? names[primary] : `${names[primary]} for ${duration(at - since)}`;
+  if (primary !== null) return since === null ? names[primary] : `${names[primary]} for ${duration(at - since)}`;
+  return isPaired(status.sqlite) || isPaired(status.postgres)
+    ? "not told: a change is half-way"
+    : "none: the databases have not been brought together";
+}
+
+function isPaired(seen: MigrationStatus[Side]): boolean {
+  return seen?.reachable === true && seen.state.pairId !== null;
 }
 
 function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boolean): void {
@@ -69,10 +87,12 @@ function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boole
   const other = names[side === "sqlite" ? "postgres" : "sqlite"];
   const { entries, oldest, quarantined } = seen.journal;
   const age = oldest === null ? "" : `, the oldest for ${duration(status.at - oldest)}`;
-  if (!quiet && !status.finalized) line("owed", `to ${other}: ${counted(entries)} rows${age}`);
-  if (quarantined > 0) line("quarantine", `${other} refuses ${counted(quarantined)} rows`, "red");
-  for (const { table, key, attempts, lastError } of seen.refused)
-    line("refused", `${table} ${key}: ${lastError} (${attempts} tries)`, "red");
+  if (!quiet && isPaired(seen) && !status.finalized) line("owed", `to ${other}: ${countedAs("row", entries)}${age}`);
+  if (quarantined > 0) line("quarantine", `${other} refuses ${countedAs("row", quarantined)}`, "red");
+  for (const { table, key, attempts, lastError } of seen.refused) {
+    const tries = `${counted(attempts)} ${attempts === 1 ? "try" : "tries"}`;
+    line("refused", `${table} ${printable(key)}: ${lastError} (${tries})`, "red");
+  }
 }
 
 function printTables({ tables }: MigrationStatus, terminal: Terminal): void {
@@ -94,9 +114,15 @@ function printRuns({ runs, at }: MigrationStatus, line: Line): void {
   for (const { command, outcome, endedAt } of runs) {
     if (seen.has(command)) continue;
     seen.add(command);
-    line(`last ${command}`, `${outcome}, ${duration(at - endedAt)} ago`, outcome === "done" ? null : "yellow");
+    const what = outcome === "differs" && isBringing(command) ? "in part" : outcome;
+    line(`last ${command}`, `${what}, ${duration(at - endedAt)} ago`, outcome === "done" ? null : "yellow");
   }
   if (!seen.has("verify")) line("last verify", "never", "dim");
+}
+
+/** Whether it is about rows that arrive, and not about a comparison. */
+function isBringing(command: string): boolean {
+  return command === "copy" || command === "import";
 }
 
 function latencyText({ p50, p95, p99 }: Latency): string {
@@ -115,7 +141,8 @@ function printNext({ next }: MigrationStatus, terminal: Terminal, line: Line): v
 
 function printCheck({ name, ok, detail }: Check, terminal: Terminal): void {
   const [mark, colour] = marks[String(ok) as keyof typeof marks];
-  write(terminal.stdout, terminal, colour, `  ${mark.padEnd(4)} ${name.padEnd(14)} ${detail}`);
+  const text = `  ${mark.padEnd(4)} ${name.padEnd(14)} `;
+  write(terminal.stdout, terminal, colour, `${text}${printable(detail)}`, text.length);
 }
 
 const marks = { true: ["ok", "green"], false: ["NO", "red"], null: ["?", "yellow"] } as const;

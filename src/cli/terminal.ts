@@ -19,9 +19,20 @@ export interface Stream {
 
 export type Colour = "red" | "green" | "yellow" | "dim" | "bold";
 
-/** One line, coloured on a terminal. */
-export function write(stream: Stream, terminal: Terminal, colour: Colour | null, text: string): void {
-  stream.write(`${colour === null ? text : paint(stream, terminal.env, colour, text)}\n`);
+/** One line, coloured on a terminal; and with `hang`, broken there between words, what follows as many columns to the right. */
+export function write(stream: Stream, terminal: Terminal, colour: Colour | null, text: string, hang?: number): void {
+  const broken = hang === undefined || stream.isTTY !== true ? text : wrapped(text, stream.columns ?? 80, hang);
+  stream.write(`${colour === null ? broken : paint(stream, terminal.env, colour, broken)}\n`);
+}
+
+/** A word that does not fit stays whole. */
+function wrapped(text: string, width: number, hang: number): string {
+  if (text.length <= width) return text;
+  const last = text.lastIndexOf(" ", width);
+  const space = last > hang ? last : text.indexOf(" ", width);
+  if (space === -1) return text;
+  const rest = `${" ".repeat(hang)}${text.slice(space).trimStart()}`;
+  return `${text.slice(0, space).trimEnd()}\n${wrapped(rest, width, hang)}`;
 }
 
 /** A number as a person reads it: `86,671`. */

@@ -7,7 +7,7 @@ import { type Terminal, write } from "./terminal.js";
 export async function statusOfFailure(error: unknown, args: readonly string[], terminal: Terminal): Promise<number> {
   if (error instanceof CommanderError) return statusOfUsage(error, args, terminal);
   if (!(error instanceof DualDbError)) throw error;
-  write(terminal.stderr, terminal, "red", `${error.code}: ${error.message}`);
+  for (const line of `${error.code}: ${error.message}`.split("\n")) write(terminal.stderr, terminal, "red", line, 2);
   return codes[error.code].exit;
 }
 
@@ -21,6 +21,7 @@ async function statusOfUsage(error: CommanderError, args: readonly string[], ter
   if (error.exitCode === 0) return 0;
   if (!args.includes("--json")) return codes.CONFIG_INVALID.exit;
   const message = withoutPasswords(error.message.replace(/^error: /, ""));
-  const failure = new DualDbError("CONFIG_INVALID", `${message} Run dualdb --help for the commands and options.`);
+  const ended = message.endsWith(".") ? message : `${message}.`;
+  const failure = new DualDbError("CONFIG_INVALID", `${ended} Run dualdb --help for the commands and options.`);
   return reporting(true, terminal, {}, () => Promise.reject(failure));
 }

@@ -1,14 +1,17 @@
 import { writeFileSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
-import { freshDirectory, freshSqlite } from "../support/databases.js";
+import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { makeOldBotFile } from "../support/old-bot.js";
 import { runAt } from "../support/postgres.js";
 import { travelledPair } from "../support/travel.js";
 
-async function dualdb(args: string, env: NodeJS.ProcessEnv, isTTY = false) {
+async function dualdb(args: string, env: NodeJS.ProcessEnv, isTTY = false, columns = 200) {
   const written = { out: "", err: "" };
   const stream = (name: "out" | "err") => ({
     isTTY,
+    columns,
     write(text: string) {
       written[name] += text;
     },
@@ -16,6 +19,12 @@ async function dualdb(args: string, env: NodeJS.ProcessEnv, isTTY = false) {
   const interruption = () => new AbortController().signal;
   const status = await run(args.split(" "), { env, stdout: stream("out"), stderr: stream("err"), interruption });
   return { status, ...written };
+}
+
+async function oldBot(): Promise<string> {
+  const file = freshSqlite();
+  await makeOldBotFile(file, { rows: 1 });
+  return file;
 }
 
 describe("dualdb status", () => {
@@ -46,6 +55,39 @@ describe("dualdb status", () => {
     const { status, out } = await dualdb("status --quiet", pair.env("P-S"), true);
     expect(status).toBe(3);
     expect(out).toContain("\u001b[31mrefused       messages m1: VALUE_REFUSED (9 tries)");
+  });
+
+  test("says that its flags are not those of the application, and that not all went over", async () => {
+    const pair = await travelledPair();
+    const facts = '{"tables": null}';
+    const run = (command: string) =>
+      runAt(
+        pair.url,
+        `INSERT INTO dualdb_runs SELECT '${command}', pair_id, '${command}', 'differs', 1, ${Date.now()}, '${facts}' FROM dualdb_state`,
+      );
+    await run("copy");
+    await run("verify");
+    const { out } = await dualdb("status", pair.env("---"));
+    expect(out).toContain("flags         none (route sqlite), but the application has told of route shadow\n");
+    expect(out).toMatch(/^last copy {5}in part, /m);
+    expect(out).toMatch(/^last verify {3}differs, /m);
+  });
+
+  test("breaks its lines between words on a terminal, under where they began, and nowhere else", async () => {
+    const pair = await travelledPair();
+    const narrow = stripVTControlCharacters((await dualdb("status --gate finalize", pair.env("--S"), true, 60)).out);
+    expect(narrow).toContain(
+      "  NO   primary        PostgreSQL is not primary yet: set\n                      USE_POSTGRES_PRIMARY=true first\n",
+    );
+    expect(Math.max(...narrow.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(60);
+    const piped = await dualdb("status --gate finalize", pair.env("--S"), false, 60);
+    expect(piped.out).toContain("is not primary yet: set USE_POSTGRES_PRIMARY=true first\n");
+  });
+
+  test("knows no primary and no debts before the databases are a pair", async () => {
+    const { out } = await dualdb("status", { SQLITE_DB_PATH: await oldBot(), DATABASE_URL: await freshPostgres() });
+    expect(out).toContain("primary       none: the databases have not been brought together\n");
+    expect(out).not.toContain("owed  ");
   });
 
   test("--json is one document", async () => {

@@ -27,7 +27,7 @@ export const shadowErrors: Judge = (sight) => {
   const errors = totalOf(step, "refused") + failures.reduce((sum, { total }) => sum + total, 0);
   const all = totalOf(step, "mirrored") + errors;
   const share = all === 0 ? 0 : errors / all;
-  const text = `${errors} of ${counted(all, "row")} since ${sinceText(step, sight.now)}`;
+  const text = `${errors.toLocaleString("en")} of ${counted(all, "row")} since ${sinceText(step, sight.now)}`;
   return share < mostShadowErrors ? fine(text) : amiss(`${text}: 1 % is too much`);
 };
 
@@ -71,7 +71,9 @@ function isOpen({ lastAt }: Counter, { runs }: Sight): boolean {
 }
 
 function listOf(counters: readonly Counter[]): string {
-  return counters.map(({ name, code, total }) => `${total} × ${name}${code === "" ? "" : ` ${code}`}`).join(", ");
+  return counters
+    .map(({ name, code, total }) => `${total.toLocaleString("en")} × ${name}${code === "" ? "" : ` ${code}`}`)
+    .join(", ");
 }
 
 function sinceText({ route, since }: StepRecord, now: number): string {

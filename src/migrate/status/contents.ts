@@ -42,13 +42,21 @@ export const counts: Judge = (sight) =>
 
 function judgeCounts(tables: readonly TableCount[]): Judgement {
   const apart = tables.filter(({ sqlite, postgres }) => sqlite !== postgres);
-  const list = (some: readonly TableCount[]) =>
-    some.map(({ table, sqlite, postgres }) => `${table}: SQLite ${sqlite}, PostgreSQL ${postgres}`).join("; ");
   const unexplained = apart.filter(({ sqlite, postgres, owed }) => Math.abs(sqlite - postgres) > owed);
-  if (unexplained.length > 0) return amiss(`${list(unexplained)}: run npx dualdb verify`);
-  if (apart.length > 0) return untold(`rows are still owed (${list(apart)})`);
+  if (unexplained.length > 0) return amiss(`${listOf(unexplained)}: run npx dualdb verify`);
+  if (apart.length > 0) return untold(`rows are still owed (${listOf(apart)})`);
   const rows = tables.reduce((sum, { sqlite }) => sum + sqlite, 0);
   return fine(`${counted(rows, "row")} in ${counted(tables.length, "table")}, the same on both sides`);
+}
+
+const listed = 5;
+
+function listOf(tables: readonly TableCount[]): string {
+  const figure = (count: number) => count.toLocaleString("en");
+  const list = tables
+    .slice(0, listed)
+    .map(({ table, sqlite, postgres }) => `${table}: SQLite ${figure(sqlite)}, PostgreSQL ${figure(postgres)}`);
+  return [...list, ...(tables.length > listed ? [`and ${tables.length - listed} more`] : [])].join("; ");
 }
 
 /** A verify of everything found both sides equal, and not too long ago; none since has found a difference. */

@@ -42,8 +42,9 @@ export const pair: Judge = (sight) => {
 export const primary: Judge = (sight, { primary: wanted }) => {
   const left = stateIn(sight.sqlite)?.primary;
   const right = stateIn(sight.postgres)?.primary;
-  if (wanted === null || (left === wanted && right === wanted))
-    return fine(`${sideNames[wanted ?? left ?? "sqlite"]} is primary`);
+  const known = left ?? right;
+  if (wanted === null) return fine(known === undefined ? "either may be" : `${sideNames[known]} is primary`);
+  if (left === wanted && right === wanted) return fine(`${sideNames[wanted]} is primary`);
   if (left === undefined || right === undefined) return untold("not both databases have told");
   return amiss(`${sideNames[wanted]} is not primary yet: set USE_POSTGRES_PRIMARY=true first`);
 };
