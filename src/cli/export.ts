@@ -17,6 +17,7 @@ export function exportCommand(terminal: Terminal, finish: (status: number) => vo
       name: "export",
       description: "write every row of one database into files, as of one moment",
       jsonHelp,
+      without: ["epoch"],
       configure: (command) =>
         command
           .addOption(

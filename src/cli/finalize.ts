@@ -21,6 +21,7 @@ export function finalizeCommand(terminal: Terminal, finish: (status: number) => 
       name: "finalize",
       description: "end the way back: export SQLite's rows, and let PostgreSQL go on alone",
       jsonHelp,
+      without: ["tables", "epoch"],
       configure: (command) =>
         command
           .option("--confirm <name>", "the name of the PostgreSQL database, instead of typing it when asked")

@@ -13,7 +13,10 @@ export const jsonHelp = `
 The JSON document: { ok, sides: [{ side, target, … }], armed: [table], error?: { code, message, side, details } }.
 A side has { applied: [{ filename, executionTimeMs }], pending: [filename], unknown: [filename], searchRebuilt };
 with --list { migrations: [{ filename, status, appliedAt, executionTimeMs, error }] }, where status is applied,
-pending, failed, changed or unknown, and times are Unix milliseconds.`;
+pending, failed, changed or unknown, and times are Unix milliseconds.
+
+Exit status: 0 both sides are up to date, or as --list and --dry-run found them; 3 --list found a migration that failed, was changed or
+is unknown; 1 it could not be done; 2 wrong usage or configuration. The same again goes on where it ended.`;
 
 /** Whether a listed migration needs somebody to look at it. */
 export function isAmiss(result: SideResult): boolean {
@@ -23,7 +26,7 @@ export function isAmiss(result: SideResult): boolean {
 /** One side for a person. */
 export function print(result: SideResult, terminal: Terminal): void {
   const line = (colour: Colour | null, text: string) => write(terminal.stdout, terminal, colour, text);
-  line("bold", `${result.side}  ${result.target}`);
+  line("bold", `${result.side.padEnd("postgres".length)}  ${result.target}`);
   if ("migrations" in result) {
     for (const { filename, status, error } of result.migrations) {
       line(colours[status], `  ${status.padEnd(8)} ${filename}${error === null ? "" : `  ${error}`}`);
@@ -40,7 +43,7 @@ export function print(result: SideResult, terminal: Terminal): void {
 
 /** The tables that have got their journal now. */
 export function printArmed(armed: readonly string[], terminal: Terminal): void {
-  if (armed.length > 0) write(terminal.stdout, terminal, "green", `armed  ${armed.join(", ")}`);
+  if (armed.length > 0) write(terminal.stdout, terminal, "green", `armed  ${armed.join(", ")}`, "armed  ".length);
 }
 
 const colours = { applied: "green", pending: "yellow", failed: "red", changed: "red", unknown: "red" } as const;

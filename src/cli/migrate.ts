@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
+import { type Config, postgresVariables, targetName } from "../config.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { silentLogger } from "../logger.js";
+import { configFor } from "../migrate/databases.js";
 import { sideFolders } from "../schema/files.js";
 import { createMigration, type ListedMigration, listMigrations, migrate } from "../schema/migrations.js";
 import { arm } from "../shadow/arm.js";
@@ -13,8 +14,11 @@ import { helpText } from "./help-text.js";
 import { isAmiss, jsonHelp, print, printArmed, type SideResult } from "./migrate-report.js";
 import { reporting } from "./reporting.js";
 import { type Terminal, write } from "./terminal.js";
+import { databaseOptions } from "./tool.js";
 
 interface Options {
+  readonly sqlite?: string;
+  readonly pg?: string;
   readonly list?: boolean;
   readonly dryRun?: boolean;
   readonly only?: Side;
@@ -31,7 +35,8 @@ export function migrateCommand(terminal: Terminal, finish: (status: number) => v
     .option("--dry-run", "show what would be applied, and change nothing")
     .addOption(new Option("--only <side>", "leave the other database alone").choices(["sqlite", "postgres"]))
     .option("--dir <folder>", "your own migrations, in libsql/ and postgres/ (default: ./migrations where it exists)")
-    .option("--allow-unknown", "go on although a database has migrations that are not among the files")
+    .option("--allow-unknown", "go on although a database has migrations that are not among the files");
+  databaseOptions(command)
     .option("--json", "write one JSON document to standard output")
     .addHelpText("after", helpText(jsonHelp))
     .action(async (options: Options) => finish(await runMigrate(options, terminal)));
@@ -56,7 +61,7 @@ async function runMigrate(options: Options, terminal: Terminal): Promise<number>
     terminal,
     { sides: [] as SideResult[], armed: [] as string[] },
     async ({ sides, armed }) => {
-      const config = readConfig(terminal.env);
+      const config = configOf(options, terminal);
       const isAlone = await isFinalized(config, options);
       if (!options.json) sayWhatIsLeftOut(config, options, isAlone, terminal);
       await withEngines(config, isAlone ? ["postgres"] : sidesOf(config, options), options, async (engines) => {
@@ -71,6 +76,14 @@ async function runMigrate(options: Options, terminal: Terminal): Promise<number>
       return sides.some(isAmiss) ? 3 : 0;
     },
   );
+}
+
+function configOf({ sqlite, pg }: Options, { env }: Terminal): Config {
+  return configFor({
+    env,
+    ...(sqlite === undefined ? {} : { sqlite }),
+    ...(pg === undefined ? {} : { postgres: pg }),
+  });
 }
 
 /** With both schemas up to date the databases become a pair: what is written from now on is journaled. */

@@ -54,7 +54,7 @@ function newProgram(terminal: Terminal): Command {
     .description("Move an application from SQLite to PostgreSQL while it runs.")
     .version(version)
     .showHelpAfterError("Run dualdb --help for the commands and options.")
-    .configureHelp({ helpWidth: terminal.stdout.columns ?? 80 })
+    .configureHelp({ helpWidth: terminal.stdout.columns ?? 80, minWidthToWrap: 20 })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),

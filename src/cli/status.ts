@@ -22,6 +22,7 @@ export function statusCommand(terminal: Terminal, finish: (status: number) => vo
       name: "status",
       description: "show where both databases are on the way, and whether the next step is safe; changes nothing",
       jsonHelp,
+      without: ["epoch"],
       configure: (command) =>
         command.addOption(new Option("--gate <step>", "check one step only").choices(Object.keys(gates))),
       run: (options, own) =>

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { epochChoices } from "../data/catalogue/discover.js";
 import type { ToolOptions } from "../migrate/options.js";
 import { helpText } from "./help-text.js";
@@ -12,8 +12,10 @@ export interface Tool<Result extends object> {
   readonly description: string;
   /** What `--json` promises, shown below the options. */
   readonly jsonHelp: string;
-  /** Adds the options and arguments that only this command has. */
+  /** Adds the options and arguments that only this command has; they come first in its help. */
   readonly configure?: (command: Command) => void;
+  /** Options of the others that mean nothing here: they are understood, and not in the help. */
+  readonly without?: readonly ("tables" | "epoch")[];
   /** Calls the function. `own` holds the parsed options of `configure`, and its arguments under `args`. */
   readonly run: (options: ToolOptions, own: OwnOptions) => Promise<Result>;
   /** The result for a person, on standard output. Called with `--quiet` too: then only what is amiss is worth a line. */
@@ -39,21 +41,31 @@ export function toolCommand<Result extends object>(
   terminal: Terminal,
   finish: (status: number) => void,
 ): Command {
-  const command = new Command(tool.name)
-    .description(tool.description)
-    .option("--sqlite <path|url>", "the SQLite file or libSQL server (default: TURSO_DATABASE_URL or SQLITE_DB_PATH)")
-    .option("--pg <url>", "the PostgreSQL database (default: DATABASE_URL and the like)")
-    .option("--tables <a,b>", "only these tables", namesOf)
-    .option(
-      "--epoch <unit>",
-      "SQLite's numbers for times count seconds or milliseconds; table.column=unit for one column, repeatable",
-      (choice: string, before: readonly string[] = []) => [...before, choice],
+  const command = new Command(tool.name).description(tool.description);
+  tool.configure?.(command);
+  const offered = (name: "tables" | "epoch", option: Option) => option.hideHelp(tool.without?.includes(name));
+  databaseOptions(command)
+    .addOption(offered("tables", new Option("--tables <a,b>", "only these tables").argParser(namesOf)))
+    .addOption(
+      offered(
+        "epoch",
+        new Option(
+          "--epoch <unit>",
+          "SQLite's numbers for times count seconds or milliseconds; table.column=unit for one column, repeatable",
+        ).argParser((choice, before: readonly string[] = []) => [...before, choice]),
+      ),
     )
     .option("--json", "write one JSON document to standard output")
     .option("--quiet", "no progress, and only what is amiss")
     .addHelpText("after", helpText(tool.jsonHelp));
-  tool.configure?.(command);
   return command.action(async () => finish(await runTool(tool, command, terminal)));
+}
+
+/** The options that name the databases. */
+export function databaseOptions(command: Command): Command {
+  return command
+    .option("--sqlite <path|url>", "the SQLite file or libSQL server (default: TURSO_DATABASE_URL or SQLITE_DB_PATH)")
+    .option("--pg <url>", "the PostgreSQL database (default: DATABASE_URL and the like)");
 }
 
 async function runTool<Result extends object>(

@@ -421,9 +421,17 @@ describe("Ctrl-C in the middle", () => {
 });
 
 describe("help", () => {
-  test.each(["", ...Object.keys(withMigrate)])("of dualdb %s fits 80 columns", async (name) => {
-    const { status, out } = await commandLine([...(name === "" ? [] : [name]), "--help"]);
-    expect(status).toBe(0);
-    expect(out.split("\n").filter((line) => line.length > 80)).toEqual([]);
+  test.each(["", ...Object.keys(withMigrate)])("of dualdb %s fits 80 columns, and 60", async (name) => {
+    for (const columns of [undefined, 60]) {
+      const { status, out } = await commandLine([...(name === "" ? [] : [name]), "--help"], { columns });
+      expect(status).toBe(0);
+      expect(out.split("\n").filter((line) => line.length > (columns ?? 80))).toEqual([]);
+    }
+  });
+
+  test("begins with what only this command has, and leaves out what it does not take", async () => {
+    const { out } = await commandLine(["finalize", "--help"]);
+    expect(out).toMatch(/^Options:\n {2}--confirm <name>/m);
+    expect(out).not.toMatch(/--tables|--epoch/);
   });
 });

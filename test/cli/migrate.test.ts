@@ -69,8 +69,17 @@ describe("dualdb migrate", () => {
     expect(first).toMatchObject({ status: 0, err: "" });
     for (const filename of own) expect(first.out.split(filename)).toHaveLength(3);
     const second = await dualdb("migrate", env);
-    expect(second.out).toContain(`sqlite  ${env.SQLITE_DB_PATH}\n  up to date\npostgres  postgres://`);
+    expect(second.out).toContain(`sqlite    ${env.SQLITE_DB_PATH}\n  up to date\npostgres  postgres://`);
     expect(await runAt(env.DATABASE_URL, "SELECT id FROM messages")).toEqual([]);
+  });
+
+  test("takes the databases from options, before what the environment says", async () => {
+    const env = await bothSides();
+    const elsewhere = { SQLITE_DB_PATH: freshSqlite(), DATABASE_URL: "postgres://u:s3cret@127.0.0.1:1/x" };
+    const { status, out } = await dualdb(`migrate --sqlite ${env.SQLITE_DB_PATH} --pg ${env.DATABASE_URL}`, elsewhere);
+    expect(status).toBe(0);
+    expect(out).toContain("armed  document_collaborators, documents, ");
+    expect(existsSync(elsewhere.SQLITE_DB_PATH)).toBe(false);
   });
 
   test("without PostgreSQL it migrates SQLite, and says so", async () => {

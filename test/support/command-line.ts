@@ -11,15 +11,17 @@ export interface Outcome {
 export interface Surroundings {
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
+  /** How wide standard output is. */
+  readonly columns?: number;
   /** Makes standard error a terminal, and is told whatever is written there. */
   readonly onScreen?: (text: string) => void;
 }
 
 /** Runs a command line in this process, where nobody sits. */
 export async function commandLine(args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { env = {}, signal = new AbortController().signal, onScreen } = surroundings;
+  const { env = {}, signal = new AbortController().signal, columns, onScreen } = surroundings;
   const written = { out: "", err: "" };
-  const stdout = { write: (text: string) => (written.out += text) };
+  const stdout = { columns, write: (text: string) => (written.out += text) };
   const stderr = {
     isTTY: onScreen !== undefined,
     columns: 100,
