@@ -131,8 +131,9 @@ function sourceOf(wanted: Side | undefined, states: PairState | null): Side {
   );
 }
 
-function unmatched({ pairing }: Scene): LeftOut[] {
-  const keyless = new Set(pairing.keyless.map(({ name }) => name));
+/** Tables that are not looked at. In a pair that is one without a key, too: nothing says which of its rows are owed. */
+function unmatched({ pairing, states }: Scene): LeftOut[] {
+  const keyless = new Set(states === null ? pairing.keyless.map(({ name }) => name) : []);
   return [
     ...pairing.unmirrored.filter(({ table }) => !keyless.has(table)),
     ...pairing.missing.map(({ side, table, column }) => ({ table, reason: `${side} has no column ${column}` })),

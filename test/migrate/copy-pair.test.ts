@@ -56,6 +56,16 @@ describe("a pair", () => {
     await expect(run(pair, { from: "postgres" })).rejects.toMatchObject({ code: "NOT_PRIMARY" });
   });
 
+  test("says that a table without a key is left out, unless others are asked for", async () => {
+    const pair = await armedPair(1);
+    const visits = "CREATE TABLE visits (page text)";
+    await (await pair.sqlite).write([{ sql: visits, text: visits, values: [] }]);
+    await pair.postgres.write([{ sql: visits, text: visits, values: [] }]);
+    const left = [{ table: "visits", reason: "it has no primary key in SQLite" }];
+    expect(await run(pair)).toMatchObject({ paired: true, leftOut: left });
+    expect(await run(pair, { tables: ["messages"] })).toMatchObject({ paired: true, leftOut: [] });
+  });
+
   test("keeps what it cannot take in its file, and takes it when the primary has been corrected through it", async () => {
     const pair = await armedPair(50, true);
     const rejects = folder();
