@@ -76,6 +76,12 @@ export class DualDbError extends Error {
   }
 }
 
+/** Somebody has asked for an end. */
+export function interrupted(cause?: unknown): DualDbError {
+  const message = "Interrupted. What is done stays done; run the same again to finish it.";
+  return new DualDbError("INTERRUPTED", message, { cause });
+}
+
 /** Whether an error is ours and has one of these codes. */
 export function hasCode(error: unknown, ...wanted: readonly ErrorCode[]): error is DualDbError {
   return error instanceof DualDbError && wanted.includes(error.code);

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { Client } from "@libsql/client";
 import { ExponentialBackoff, halfJitterGenerator, handleWhen, retry } from "cockatiel";
 import type { SqliteConfig } from "../config.js";
-import { DualDbError, type ErrorCode } from "../errors.js";
+import { DualDbError, type ErrorCode, interrupted } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { Row } from "./engine.js";
 import { codeOf, type Doing, isBusy, isReadOnly, libsqlError, outcomeUnknown, type Place } from "./libsql-errors.js";
@@ -20,7 +20,7 @@ export interface ConnectionOptions {
   readonly onlyRead?: boolean;
   /** How long a locked database is waited for, in milliseconds; default 15,000. */
   readonly busyLimitMs?: number;
-  /** Ends that wait early, as if its time were over. */
+  /** Ends that wait with INTERRUPTED, whenever it comes. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -135,8 +135,7 @@ export class Connection {
     const end = performance.now() + this.#busyLimitMs;
     // SQLite has no queue for its lock: who looks seldom starves beside a process that writes all the time.
     const backoff = new ExponentialBackoff({ initialDelay: 2, maxDelay: 5, generator: halfJitterGenerator });
-    const isOver = () => performance.now() >= end || this.#signal?.aborted === true;
-    const worth = handleWhen((error) => isBusy(error) && !isOver());
+    const worth = handleWhen((error) => isBusy(error) && performance.now() < end);
     return retry(worth, { backoff, maxAttempts: Number.POSITIVE_INFINITY }).execute(() => this.#attempt(work));
   }
 
@@ -145,8 +144,9 @@ export class Connection {
       if (!this.#ready) await this.#prepare();
       return await work(this.#client);
     } catch (error) {
-      if (isBusy(error)) this.#ready = false;
-      throw error;
+      if (!isBusy(error)) throw error;
+      this.#ready = false;
+      throw this.#signal?.aborted === true ? interrupted(error) : error;
     }
   }
 

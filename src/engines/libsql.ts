@@ -23,7 +23,7 @@ import { Queue } from "./queue.js";
  * Two limits of the driver that a statement must mind: TEXT that is not UTF-8 ends the process unless the read gives `columns` or casts
  * to BLOB, and TEXT with a NUL is cut there.
  *
- * Throws DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, DATABASE_BUSY or ACCESS_DENIED, naming the file or the server.
+ * Throws DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, DATABASE_BUSY or ACCESS_DENIED, naming the file or the server; INTERRUPTED.
  */
 export async function openLibsql(options: ConnectionOptions): Promise<Engine> {
   return new LibsqlEngine(await Connection.open(options));

@@ -7,7 +7,6 @@ import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import { type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
 import type { ToolOptions } from "./options.js";
-import { endIfAsked } from "./progress.js";
 
 /** Both databases of one run: opened for it alone, and closed when it ends. */
 export interface Databases {
@@ -142,19 +141,14 @@ const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & O
 async function openSqlite(config: Config, options: ToolOptions & OpenOptions): Promise<Engine> {
   const { logger, createFile = false, onlyRead = false, signal } = options;
   const { openLibsql } = await import("../engines/libsql.js");
-  try {
-    return await openLibsql({
-      config: config.sqlite,
-      logger: logger ?? silentLogger,
-      createFile,
-      onlyRead,
-      busyLimitMs: config.migrationTimeoutMs,
-      signal,
-    });
-  } catch (error) {
-    if (hasCode(error, "DATABASE_BUSY")) endIfAsked(signal);
-    throw error;
-  }
+  return openLibsql({
+    config: config.sqlite,
+    logger: logger ?? silentLogger,
+    createFile,
+    onlyRead,
+    busyLimitMs: config.migrationTimeoutMs,
+    signal,
+  });
 }
 
 async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<PostgresEngine> {

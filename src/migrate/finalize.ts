@@ -1,5 +1,5 @@
 import type { Engine } from "../engines/engine.js";
-import { codes, DualDbError, type ErrorCode } from "../errors.js";
+import { codes, DualDbError, type ErrorCode, hasCode } from "../errors.js";
 import { type DisarmPoint, disarm } from "../shadow/disarm.js";
 import { openEngine } from "./databases.js";
 import { type ExportReport, exportData } from "./export.js";
@@ -125,6 +125,6 @@ function isCode(code: string | undefined): code is ErrorCode {
 }
 
 function goneIsFine(error: unknown): null {
-  if (error instanceof DualDbError) return null;
+  if (error instanceof DualDbError && !hasCode(error, "INTERRUPTED")) return null;
   throw error;
 }

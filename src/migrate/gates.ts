@@ -104,7 +104,7 @@ async function untoldOnFailure(check: Judge, sight: Sight, limits: Limits): Prom
   try {
     return await check(sight, limits);
   } catch (error) {
-    if (!(error instanceof DualDbError)) throw error;
+    if (!(error instanceof DualDbError) || error.code === "INTERRUPTED") throw error;
     return untold(`cannot be told (${error.code}${error.table === undefined ? "" : `, ${error.table}`})`);
   }
 }

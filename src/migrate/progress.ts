@@ -1,4 +1,4 @@
-import { DualDbError } from "../errors.js";
+import { interrupted } from "../errors.js";
 
 /** How far a run has come. */
 export interface Progress {
@@ -14,6 +14,5 @@ export interface Progress {
 
 /** @throws INTERRUPTED where somebody has asked for an end. To be called between two steps, where ending costs nothing. */
 export function endIfAsked(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  throw new DualDbError("INTERRUPTED", "Interrupted. What is done stays done; run the same again to finish it.");
+  if (signal?.aborted === true) throw interrupted();
 }

@@ -1,6 +1,6 @@
 import { discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
 import type { Engine, Side } from "../engines/engine.js";
-import { DualDbError } from "../errors.js";
+import { DualDbError, hasCode } from "../errors.js";
 import type { Latency } from "../metrics.js";
 import { type Flags, type RouteName, routeOf } from "../route.js";
 import type { Conflict } from "../shadow/recovery.js";
@@ -146,7 +146,7 @@ async function latencyOf({ sqlite, postgres, pairing }: Sight): Promise<Migratio
 /** A status tells what it can. */
 function orElse<T>(other: T): (error: unknown) => T {
   return (error) => {
-    if (error instanceof DualDbError) return other;
+    if (error instanceof DualDbError && !hasCode(error, "INTERRUPTED")) return other;
     throw error;
   };
 }

@@ -292,6 +292,26 @@ describe.each(Object.entries(commands))("dualdb %s", (name, command) => {
   });
 });
 
+describe("Ctrl-C while a lock is waited for in mid-run", () => {
+  const writing: Readonly<Record<string, readonly string[]>> = {
+    copy: ["--from", "postgres"],
+    import: [],
+    repair: ["--from", "postgres"],
+  };
+
+  test.each(Object.entries(writing))("ends dualdb %s", async (name, more) => {
+    const sqlite = freshSqlite();
+    copyFileSync(file, sqlite);
+    const holder = createClient({ url: `file:${sqlite}` });
+    const lock = await holder.transaction("write");
+    const given = { sqlite, more, env: { MIGRATION_TIMEOUT: "60000" }, signal: AbortSignal.timeout(1_500) };
+    const failure: Failure = { status: 130, code: "INTERRUPTED", names: ["Interrupted"] };
+    await expectFailure(name, commands[name] as Command, given, failure);
+    lock.close();
+    holder.close();
+  });
+});
+
 test.each(["migrate --list", "migrate --dry-run"])("dualdb %s makes no SQLite file", async (args) => {
   const sqlite = freshSqlite();
   expect((await commandLine(args.split(" "), { env: { SQLITE_DB_PATH: sqlite } })).status).toBe(0);

@@ -82,6 +82,19 @@ describe("a locked file", () => {
     await Promise.all([engine.close(), witness.close()]);
   });
 
+  test("is waited for no longer when somebody asks for an end, and the connection is good afterwards", async () => {
+    const file = await withItems();
+    const engine = await openAt(file, { signal: AbortSignal.timeout(30) });
+    const holder = await lock(file);
+    const interrupted = { code: "INTERRUPTED", cause: expect.objectContaining({ code: "SQLITE_BUSY" }) };
+    await expect(engine.write([insert("a")])).rejects.toMatchObject(interrupted);
+    await expect(engine.transaction({ mode: "write" }, async () => {})).rejects.toMatchObject(interrupted);
+    await holder.release();
+    await engine.write([insert("b")]);
+    expect(await engine.read(sqlite("SELECT id FROM items"))).toEqual([{ id: "b" }]);
+    await engine.close();
+  });
+
   test("can be read", async () => {
     const file = await withItems();
     const holder = await lock(file);
