@@ -11,10 +11,10 @@ const jsonHelp = `
 The JSON document: { ok, equal, from: the side whose rows count, armed, beganAt, endedAt, tables, keyless, notCompared, sequences,
 orphans, schema, search }. tables: [{ table, sqlite, postgres: rows; equal, missing, extra, different, refused, owed;
 differences: the first 1,000 of [{ table, key, kind: missing | extra | different | refused | owed, columns?, column?,
-reason? }] }]; keyless: [{ table, reason, sqlite, postgres,
-refused, same }]; notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }];
-orphans: [{ side, table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says
-nothing about rows; search: { words, missed: [{ side, key }] } or null.
+reason? }] }]; keyless: [{ table, reason, sqlite, postgres, refused, same: null where rows came or went all the time }];
+notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }]; orphans: [{ side,
+table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says nothing about rows;
+search: { words, missed: [{ side, key }] } or null.
 
 Exit status: 0 equal; 3 something differs, is refused or still owed; 1 could not tell.`;
 
@@ -127,7 +127,7 @@ function printOthers(
   terminal: Terminal,
   quiet: boolean,
 ): void {
-  for (const report of keyless) if (!quiet || !report.same) printKeyless(report, terminal);
+  for (const report of keyless) if (!quiet || report.same !== true) printKeyless(report, terminal);
   const say = (text: string) => write(terminal.stdout, terminal, "yellow", text);
   for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
   for (const { side, table, columns, parent, rows } of orphans)
@@ -143,10 +143,15 @@ function printOthers(
     write(terminal.stdout, terminal, "green", `search: ${search.words} words found on both sides`);
 }
 
-function printKeyless({ table, reason, sqlite, postgres, refused, same }: KeylessReport, terminal: Terminal): void {
-  const verdict = same ? "the same rows" : `not the same rows${refused === 0 ? "" : `, ${counted(refused)} refused`}`;
-  const line = `${table}  sqlite ${counted(sqlite)}  postgres ${counted(postgres)}  ${verdict}; none can be named: ${reason}`;
-  write(terminal.stdout, terminal, same ? "green" : "red", line);
+function printKeyless(report: KeylessReport, terminal: Terminal): void {
+  const { table, reason, sqlite, postgres, same } = report;
+  const line = `${table}  sqlite ${counted(sqlite)}  postgres ${counted(postgres)}  ${verdictOf(report)}; none can be named: ${reason}`;
+  write(terminal.stdout, terminal, same === true ? "green" : "red", line);
+}
+
+function verdictOf({ refused, same }: KeylessReport): string {
+  if (same === null) return "not told, since rows came or went all the time";
+  return same ? "the same rows" : `not the same rows${refused === 0 ? "" : `, ${counted(refused)} refused`}`;
 }
 
 function schemaLine({ table, side, kind, columns }: SchemaDifference): string {

@@ -178,7 +178,7 @@ function isEqual(report: Omit<VerifyReport, "equal">): boolean {
   // While SQLite is primary nobody asks PostgreSQL for a number.
   const counters = armed && from === "sqlite" ? 0 : sequences.length;
   const amiss = notCompared.length + counters + orphans.length + (search?.missed.length ?? 0);
-  return !lost && amiss === 0 && tables.every(isTableEqual) && keyless.every(({ same }) => same);
+  return !lost && amiss === 0 && tables.every(isTableEqual) && keyless.every(({ same }) => same === true);
 }
 
 function isTableEqual({ missing, extra, different, refused, owed }: TableCounts): boolean {

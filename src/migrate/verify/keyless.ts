@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { toPostgres } from "../../data/conversion/convert.js";
 import { canonicalValue } from "../../data/equality/canonical-value.js";
 import { rowDecoder } from "../../data/rows/copy-text.js";
@@ -19,7 +20,8 @@ export interface KeylessReport {
   readonly postgres: number;
   /** Rows of SQLite that PostgreSQL cannot hold. */
   readonly refused: number;
-  readonly same: boolean;
+  /** null where rows came or went between all looks, so that nothing can be said. */
+  readonly same: boolean | null;
 }
 
 /** What the comparison of such a table needs beside it. */
@@ -31,19 +33,55 @@ export interface ComparingKeyless {
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** Compares the rows of both sides as two bags, by a sum over them that does not depend on their order. */
+const mostLooks = 5;
+const pauseMs = 250;
+
+/**
+ * Compares the rows of both sides as two bags, by a sum over them that does not depend on their order. Others may write meanwhile: what
+ * two looks see in the same way is so.
+ */
 export async function compareKeyless(
   table: Table,
   reason: string,
   comparing: ComparingKeyless,
 ): Promise<KeylessReport> {
-  const mine = await sqliteBag(table, comparing);
-  const other = await postgresBag(table, comparing);
-  const same = mine.refused === 0 && mine.bag.sum === other.sum;
-  return { table: table.name, reason, sqlite: mine.rows, postgres: other.rows, refused: mine.refused, same };
+  for (let look = 1, before: Bags | null = null; ; look++) {
+    const bags: Bags = await bothBags(table, comparing);
+    const same = isSame(bags, before);
+    if (same !== null || look === mostLooks) return { table: table.name, reason, ...countsOf(bags), same };
+    before = bags;
+    await sleep(pauseMs);
+  }
 }
 
-async function sqliteBag(table: Table, { sqlite, signal, onProgress }: ComparingKeyless) {
+interface Bags {
+  readonly sqlite: Bag;
+  readonly postgres: Bag;
+  /** Rows of SQLite that PostgreSQL cannot hold. */
+  readonly refused: number;
+}
+
+/** Both at once: the less time lies between them, the fewer rows come in it. */
+async function bothBags(table: Table, comparing: ComparingKeyless): Promise<Bags> {
+  const [mine, postgres] = await Promise.all([sqliteBag(table, comparing), postgresBag(table, comparing)]);
+  return { sqlite: mine.bag, postgres, refused: mine.refused };
+}
+
+/** null where it cannot be told yet. */
+function isSame({ sqlite, postgres, refused }: Bags, before: Bags | null): boolean | null {
+  if (refused > 0) return false;
+  if (sqlite.sum === postgres.sum) return true;
+  return sqlite.sum === before?.sqlite.sum && postgres.sum === before.postgres.sum ? false : null;
+}
+
+function countsOf({ sqlite, postgres, refused }: Bags) {
+  return { sqlite: sqlite.rows + refused, postgres: postgres.rows, refused };
+}
+
+async function sqliteBag(
+  table: Table,
+  { sqlite, signal, onProgress }: ComparingKeyless,
+): Promise<{ readonly bag: Bag; readonly refused: number }> {
   return sqlite.transaction({ mode: "read" }, async (transaction) => {
     const bag = new Bag(table);
     let refused = 0;
@@ -56,7 +94,7 @@ async function sqliteBag(table: Table, { sqlite, signal, onProgress }: Comparing
       }
       onProgress?.({ step: "compare", table: table.name, rows: bag.rows + refused, total: null });
     }
-    return { bag, refused, rows: bag.rows + refused };
+    return { bag, refused };
   });
 }
 

@@ -23,12 +23,15 @@ export interface Seen {
 export interface Look {
   /** Whose rows count. */
   readonly from: Side;
+  /** How long a row is left alone before it is looked at again, at first, in milliseconds. */
+  readonly pauseMs: number;
   at(table: Table, keys: readonly string[], before: ReadonlyMap<string, string>): Promise<Map<string, Seen>>;
 }
 
 /** Databases that nobody writes to: one look is enough. */
 export class LookAtRest implements Look {
   readonly from: Side;
+  readonly pauseMs: number = 0;
   readonly #sqlite: Engine;
   readonly #postgres: Engine;
   readonly #timeoutMs: number;
@@ -65,8 +68,13 @@ export class LookAtRest implements Look {
   }
 }
 
-/** Databases that are no pair: somebody may be writing to them, or copying, and what two looks see in the same way is so. */
+/**
+ * Databases that are no pair: somebody may be writing to them, or copying, and what two looks see in the same way is so. Between them lies
+ * more time than an application needs that writes a row to the one and then to the other.
+ */
 export class LookTwice extends LookAtRest {
+  override readonly pauseMs = 250;
+
   override async at(
     table: Table,
     keys: readonly string[],
@@ -93,6 +101,7 @@ export class LookTwice extends LookAtRest {
  */
 export class LockedLook implements Look {
   readonly from: Side;
+  readonly pauseMs = 50;
   readonly #states: PairState;
   readonly #sqlite: Engine;
   readonly #postgres: Engine;

@@ -42,7 +42,6 @@ interface Pending {
 const keysAtOnce = 500;
 /** So many keys are kept in mind before the stream has to wait. */
 const mostPending = 10_000;
-const firstPauseMs = 50;
 const longestPauseMs = 500;
 
 /** The suspects of one table, looked at until it is certain what they are, or until the patience is at its end. */
@@ -66,12 +65,12 @@ export class Settling {
 
   async add(suspects: readonly Suspect[]): Promise<void> {
     await this.#lookAt(suspects.map((suspect) => ({ suspect, print: "", looks: 0 })));
-    while (this.#pending.size >= mostPending) await this.#again(firstPauseMs);
+    while (this.#pending.size >= mostPending) await this.#again(this.#look.pauseMs);
   }
 
   /** Returns when nothing is left to be looked at. */
   async finish(): Promise<void> {
-    for (let pause = firstPauseMs; this.#pending.size > 0; pause = Math.min(longestPauseMs, pause * 2))
+    for (let pause = this.#look.pauseMs; this.#pending.size > 0; pause = Math.min(longestPauseMs, pause * 2))
       await this.#again(pause);
   }
 
