@@ -239,6 +239,9 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       { table: "tree", key: "4", column: "up", reason: expect.any(String), action: "refused", row: { id: 4, up: 5 } },
       { table: "tree", key: "5", column: "up", reason: expect.any(String), action: "refused", row: { id: 5, up: 77 } },
     ]);
+    expect(report.tables.find(({ table }) => table === "tree")?.findings).toEqual([
+      { column: "up", reason: lines[0].reason, action: "refused", count: 2, keys: ["4", "5"] },
+    ]);
     const again = await importData({ env, to: side, directory, rejects });
     expect(again.tables.reduce((sum, { inserted, replaced }) => sum + inserted + replaced, 0)).toBe(0);
   });
@@ -262,6 +265,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id < 2000")).toEqual([{ n: 0n }]);
       const report = await importData({ env, to: side, directory, rejects });
       expect(report.tables).toMatchObject([{ rows: 1_001, inserted: 997, setAside: 4 }]);
+      expect(report.tables[0]?.findings.flatMap(({ keys }) => keys).sort()).toEqual(["5", "500", "700", "900"]);
       expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id IN (500, 700, 900) OR u = 'twice'")).toEqual([
         { n: 0n },
       ]);

@@ -4,7 +4,10 @@ import { Rejects } from "../rejects.js";
 import type { IntakeRow } from "./intake.js";
 import type { Tally } from "./tally.js";
 
-/** Puts the rows that were set aside where those of a copy go, each with its finding and to the bit. They are read once more for that. */
+/**
+ * Puts the rows that were set aside where those of a copy go, each with its finding and to the bit, and counts the findings. They are
+ * read once more for that: who sets a row aside may know no more of it than its line.
+ */
 export async function writeRejects(folder: string, tallies: readonly Tally[]): Promise<void> {
   for (const tally of tallies) if (tally.aside.size > 0) await writeTable(folder, tally);
 }
@@ -21,10 +24,12 @@ async function writeTable(folder: string, tally: Tally): Promise<void> {
   });
 }
 
-function rejectedOf({ intake, aside }: Tally, { line, source }: IntakeRow) {
+function rejectedOf(tally: Tally, { line, source }: IntakeRow) {
+  const { intake, aside } = tally;
   const found = aside.get(line);
   if (found === undefined) return [];
   const { column, reason } = found;
   const finding: Finding = { table: intake.table.name, key: source.key, column, reason, action: "refused" };
+  tally.note(finding);
   return [{ row: source, finding }];
 }

@@ -57,13 +57,13 @@ export class Tally {
     return [...this.#findings.values()];
   }
 
-  /** The rows that can be carried; the others are set aside. */
+  /** The rows that can be carried, with what becomes of them; the others are set aside. */
   accept(rows: readonly IntakeRow[]): readonly IntakeRow[] {
     if (rows.every(({ findings }) => findings.length === 0)) return rows;
     return rows.filter(({ line, findings }) => {
       const refused = findings.find(({ action }) => action === "refused");
-      for (const finding of refused === undefined ? findings : [refused]) this.#note(finding);
       if (refused !== undefined) this.setAside(line, refused.column, refused.reason);
+      else for (const finding of findings) this.note(finding);
       return refused === undefined;
     });
   }
@@ -72,7 +72,7 @@ export class Tally {
     this.aside.set(line, { line, column, reason });
   }
 
-  #note({ column, reason, action, key }: Finding): void {
+  note({ column, reason, action, key }: Finding): void {
     const kind = JSON.stringify([column, reason, action]);
     const before = this.#findings.get(kind) ?? { column, reason, action, count: 0, keys: [] };
     if (before.keys.length < shownKeys) before.keys.push(key);
