@@ -137,7 +137,7 @@ describe("the documents", () => {
     const commands = [
       ...readText("MIGRATION.md")
         .replace(recipe(), "")
-        .matchAll(/npx dualdb ([a-z_ -]+)/g),
+        .matchAll(/(?:^|`)npx dualdb ([a-z_ -]+)/gm),
     ].map(([, args]) => String(args).trim());
     expect(commands).toEqual(expect.arrayContaining(["migrate", "migrate --list", "migrate create add_notes"]));
     // No bot has told a gate of its work, and finalize asks somebody who sits there.

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type RepairReport, repair, type TableRepair } from "../migrate/repair.js";
-import { counted, type Terminal, write } from "./terminal.js";
+import { counted, printable, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
-import { fromOption, lineOf, millisecondsOf, printable } from "./verify.js";
+import { fromOption, lineOf, millisecondsOf } from "./verify.js";
 
 const jsonHelp = `
 The JSON document: { ok, applied, equal, from: the side whose rows count, armed, tables, left, kept, verified }. tables:
@@ -74,9 +74,14 @@ function printTable(report: TableRepair, width: number, applied: boolean, termin
 function printVerdict({ applied, equal, tables }: RepairReport, terminal: Terminal, quiet: boolean): void {
   if (equal) {
     if (!quiet) write(terminal.stdout, terminal, "green", applied ? "equal now" : "nothing to mend");
-  } else if (applied) write(terminal.stdout, terminal, "red", "still not equal: dualdb verify shows what is left");
+  } else if (applied) write(terminal.stdout, terminal, "red", "still not equal: npx dualdb verify shows what is left");
   else if (tables.length > 0)
     write(terminal.stdout, terminal, "yellow", "nothing has been changed: run it again with --apply");
   else
-    write(terminal.stdout, terminal, "red", "not equal, but no row that can be mended: dualdb verify shows what it is");
+    write(
+      terminal.stdout,
+      terminal,
+      "red",
+      "not equal, but no row that can be mended: npx dualdb verify shows what it is",
+    );
 }

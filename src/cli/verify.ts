@@ -4,7 +4,7 @@ import type { KeylessReport } from "../migrate/verify/keyless.js";
 import type { SchemaDifference } from "../migrate/verify/schema.js";
 import type { Difference } from "../migrate/verify/table.js";
 import { type TableReport, type VerifyReport, verify } from "../migrate/verify.js";
-import { counted, type Terminal, write } from "./terminal.js";
+import { counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -62,18 +62,36 @@ export function millisecondsOf(text: string): number {
 }
 
 function print(report: VerifyReport, terminal: Terminal, quiet: boolean): void {
-  const width = Math.max(0, ...report.tables.map(({ table }) => table.length));
-  for (const table of report.tables) if (!quiet || !isEqual(table)) printTable(table, width, terminal);
+  const rowsText = aligned([...report.tables, ...report.keyless]);
+  for (const table of report.tables) if (!quiet || !isEqual(table)) printTable(table, rowsText(table), terminal);
+  for (const table of report.keyless) if (!quiet || table.same !== true) printKeyless(table, rowsText(table), terminal);
   printOthers(report, terminal, quiet);
-  if (report.equal) {
-    if (!quiet)
-      write(
-        terminal.stdout,
-        terminal,
-        "green",
-        `equal: ${names[report.from]}'s rows are all in ${names[otherOf(report.from)]}`,
-      );
-  } else write(terminal.stdout, terminal, "red", "not equal: see above");
+  if (!report.equal) write(terminal.stdout, terminal, "red", `not equal: ${nextOf(report)}`);
+  else if (!quiet) write(terminal.stdout, terminal, "green", equalText(report));
+}
+
+function nextOf({ tables }: VerifyReport): string {
+  const canMend = tables.some(({ missing, extra, different }) => missing + extra + different > 0);
+  return canMend ? "npx dualdb repair shows what it would mend" : "see above";
+}
+
+function equalText({ from }: VerifyReport): string {
+  return `equal: ${names[from]}'s rows are all in ${names[otherOf(from)]}`;
+}
+
+interface CountedTable {
+  readonly table: string;
+  readonly sqlite: number;
+  readonly postgres: number;
+}
+
+/** How a table's name and its rows on both sides are written, so that those of all tables stand below each other. */
+function aligned(all: readonly CountedTable[]): (table: CountedTable) => string {
+  const widest = (text: (table: CountedTable) => string) => Math.max(0, ...all.map((table) => text(table).length));
+  const name = widest(({ table }) => table);
+  const [left, right] = [widest(({ sqlite }) => counted(sqlite)), widest(({ postgres }) => counted(postgres))];
+  return ({ table, sqlite, postgres }) =>
+    `${table.padEnd(name)}  sqlite ${counted(sqlite).padStart(left)}  postgres ${counted(postgres).padStart(right)}`;
 }
 
 const names: Readonly<Record<Side, string>> = { sqlite: "SQLite", postgres: "PostgreSQL" };
@@ -88,19 +106,14 @@ function isEqual({ missing, extra, different, refused, owed }: TableReport): boo
 }
 
 /** A line for a table, and one for each of its first differences. */
-function printTable(report: TableReport, width: number, terminal: Terminal): void {
-  const { table, sqlite, postgres, differences } = report;
+function printTable(report: TableReport, rowsText: string, terminal: Terminal): void {
   const counts = (["missing", "extra", "different", "refused", "owed"] as const)
     .filter((kind) => report[kind] > 0)
     .map((kind) => `${counted(report[kind])} ${kind}`);
-  const rows = `sqlite ${counted(sqlite).padStart(9)}  postgres ${counted(postgres).padStart(9)}`;
-  const verdict = counts.length === 0 ? "equal" : counts.join(", ");
-  write(
-    terminal.stdout,
-    terminal,
-    counts.length === 0 ? "green" : "red",
-    `${table.padEnd(width)}  ${rows}  ${verdict}`,
-  );
+  const isSame = counts.length === 0;
+  const verdict = isSame ? "equal" : counts.join(", ");
+  write(terminal.stdout, terminal, isSame ? "green" : "red", `${rowsText}  ${verdict}`);
+  const { differences } = report;
   for (const difference of differences.slice(0, differencesShown))
     write(terminal.stdout, terminal, null, `  ${lineOf(difference)}`);
   const total = report.missing + report.extra + report.different + report.refused + report.owed;
@@ -117,21 +130,15 @@ export function lineOf(difference: Difference): string {
   return `${line}  ${difference.column === null ? "" : `${difference.column}: `}${difference.reason}`;
 }
 
-/** A key is whatever somebody has written: it must not move the cursor. */
-export function printable(key: string): string {
-  return key.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
-}
-
 function printOthers(
-  { keyless, notCompared, sequences, orphans, schema, search }: VerifyReport,
+  { notCompared, sequences, orphans, schema, search }: VerifyReport,
   terminal: Terminal,
   quiet: boolean,
 ): void {
-  for (const report of keyless) if (!quiet || report.same !== true) printKeyless(report, terminal);
-  const say = (text: string) => write(terminal.stdout, terminal, "yellow", text);
+  const say = (text: string) => write(terminal.stdout, terminal, "yellow", text, 2);
   for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
   for (const { side, table, columns, parent, rows } of orphans)
-    say(`${table}: ${counted(rows)} rows of ${names[side]} point with ${columns.join(", ")} to no row of ${parent}`);
+    say(`${table}: ${countedAs("row", rows)} of ${names[side]} without the row of ${parent} in ${columns.join(", ")}`);
   for (const { table, column, last, highest } of sequences)
     say(
       `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}`,
@@ -140,13 +147,12 @@ function printOthers(
     say(`messages: ${names[side]} does not find ${printable(key)} by a word in it`);
   if (!quiet) for (const difference of schema) write(terminal.stdout, terminal, "dim", schemaLine(difference));
   if (!quiet && search !== null && search.missed.length === 0 && search.words > 0)
-    write(terminal.stdout, terminal, "green", `search: ${search.words} words found on both sides`);
+    write(terminal.stdout, terminal, "green", `search: ${countedAs("word", search.words)} found on both sides`);
 }
 
-function printKeyless(report: KeylessReport, terminal: Terminal): void {
-  const { table, reason, sqlite, postgres, same } = report;
-  const line = `${table}  sqlite ${counted(sqlite)}  postgres ${counted(postgres)}  ${verdictOf(report)}; none can be named: ${reason}`;
-  write(terminal.stdout, terminal, same === true ? "green" : "red", line);
+function printKeyless(report: KeylessReport, rowsText: string, terminal: Terminal): void {
+  const text = `${rowsText}  ${verdictOf(report)}; none can be named: ${report.reason}`;
+  write(terminal.stdout, terminal, report.same === true ? "green" : "red", text, 2);
 }
 
 function verdictOf({ refused, same }: KeylessReport): string {
