@@ -10,7 +10,8 @@ export default defineConfig({
     pool: "forks",
     // Most of the time is spent waiting for servers to start, to crash or to say nothing: more files at once than there are cores.
     maxWorkers: 3,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Long enough for a machine that is busy with other things: what hangs is met all the same.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

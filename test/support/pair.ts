@@ -145,7 +145,7 @@ export function flagVariables(letters: string): NodeJS.ProcessEnv {
 export async function until(
   what: string,
   condition: () => Promise<boolean> | boolean,
-  withinMs = 15_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await condition())) {
