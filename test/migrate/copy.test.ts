@@ -266,6 +266,57 @@ describe("two databases that are no pair", () => {
     ]);
   });
 
+  test("odd rows among plain ones are met where they are, in a table of many batches", async () => {
+    const odd = [
+      "(350, 'fraction', 2.5, 1.5, 350)",
+      "(351, 'beyond', 1e300, 1.5, 351)",
+      "(500, char(2), 1, 1.5, 500)",
+      "(501, 'a' || char(31) || 'b', 1, 1.5, 501)",
+      "(502, 'two' || char(10) || 'lines', 1, 1.5, 502)",
+      "(503, char(3) || '\\' || char(1), 1, 1.5, 503)",
+      "(620, x'616263', 1, 1.5, 620)",
+      "(621, NULL, NULL, NULL, NULL)",
+      "(622, '', -9223372036854775808, 9e999, 622)",
+      "(777, 'twice', 1, 1.5, 776)",
+      "(778, 'real as text', 1, 'x', 778)",
+    ];
+    const { copy, url } = await databases(
+      `CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, number INTEGER, real REAL, once INTEGER);
+       WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         INSERT INTO notes SELECT i, 'text ' || i, i * 7, i / 3.0, i FROM n;
+       INSERT OR REPLACE INTO notes VALUES ${odd.join(", ")};`,
+      `CREATE TABLE notes (id bigint PRIMARY KEY, text text, number bigint, "real" double precision, once bigint UNIQUE)`,
+    );
+    const report = await copy({ batchSize: 100 });
+    const findings = report.tables.flatMap((table) => table.findings.map(({ action, keys }) => [action, ...keys]));
+    expect(counts(report)).toEqual([["notes", 1_000, 997, 0, 3, 0]]);
+    expect(findings.sort()).toEqual([
+      ["altered", "350"],
+      ["altered", "620"],
+      ["refused", "351"],
+      ["refused", "777"],
+      ["refused", "778"],
+    ]);
+    const rows = await runAt(
+      url,
+      `SELECT concat_ws(' ', id, encode(convert_to(text, 'UTF8'), 'hex'), number, "real", once) AS row FROM notes
+       WHERE id IN (349, 350, 500, 501, 502, 503, 620, 621, 622, 999) ORDER BY id`,
+    );
+    expect(rows.map(({ row }) => row)).toEqual([
+      "349 7465787420333439 2443 116.33333333333333 349",
+      "350 6672616374696f6e 3 1.5 350",
+      "500 02 1 1.5 500",
+      "501 611f62 1 1.5 501",
+      "502 74776f0a6c696e6573 1 1.5 502",
+      "503 035c01 1 1.5 503",
+      "620 616263 1 1.5 620",
+      "621",
+      "622  -9223372036854775808 Infinity 622",
+      "999 7465787420393939 6993 333 999",
+    ]);
+    expect(counts(await copy({ batchSize: 100 }))).toEqual([["notes", 1_000, 0, 997, 3, 0]]);
+  });
+
   test("all or nothing: the first row that cannot go takes everything back", async () => {
     const both = await databases(
       `CREATE TABLE a (id INTEGER PRIMARY KEY, n TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER);

@@ -1,4 +1,6 @@
 import { isUtf8 } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { affinityOf } from "../catalogue/sqlite-type.js";
 import { chunks } from "../chunks.js";
 import { type Column, quote, type Table } from "../table.js";
 
@@ -16,13 +18,15 @@ export interface PlainFormat {
   isPlain(data: Uint8Array, rows: number): boolean;
 }
 
-const codes = { nul: 0, none: 2, mark: 3, lineFeed: 10, carriageReturn: 13, backslash: 92 } as const;
+const codes = { nul: 0, mark: 3, lineFeed: 10, carriageReturn: 13, backslash: 92 } as const;
 const mark = `char(${codes.mark})`;
+/** Stands for NULL. Nobody can have written such a text: it is drawn anew for each process. */
+const none = `\u0002${randomBytes(8).toString("hex")}`;
 
 /** For text on one line without a backslash: PostgreSQL reads it fastest. A delimiter within text gives a row too many columns. */
 const bare: PlainFormat = {
-  options: `(DELIMITER E'\\x1f', NULL E'\\x02')`,
-  page: (table) => pageOf(table, `char(${codes.none})`, bareText),
+  options: `(DELIMITER E'\\x1f', NULL '${none}')`,
+  page: (table) => pageOf(table, `'${none}'`, (name) => name),
   isPlain: (data, rows) => {
     const bytes = bytesOf(data);
     const escaped = bytes.includes(codes.backslash) || bytes.includes(codes.carriageReturn);
@@ -40,17 +44,11 @@ const quoted: PlainFormat = {
 /** The fastest first. */
 export const plainFormats: readonly PlainFormat[] = [bare, quoted];
 
-type SpellText = (name: string, none: string) => string;
+/** The SQL of a text that is one, and has no sign of the form; of any other it makes the mark. */
+type SpellText = (name: string) => string;
 
-/** A text that is the very sign of NULL is not plain. */
-function bareText(name: string, none: string): string {
-  const text = `typeof(${name}) = 'text' AND ${name} <> char(${codes.none})`;
-  return `CASE WHEN ${text} THEN ${name} WHEN ${name} IS NULL THEN ${none} ELSE ${mark} END`;
-}
-
-function quotedText(name: string, none: string): string {
-  const text = `typeof(${name}) = 'text' AND instr(${name}, char(1)) = 0`;
-  return `CASE WHEN ${text} THEN char(1) || ${name} || char(1) WHEN ${name} IS NULL THEN ${none} ELSE ${mark} END`;
+function quotedText(name: string): string {
+  return `iif(instr(${name}, char(1)) = 0, char(1) || ${name} || char(1), ${mark})`;
 }
 
 /** SQLite takes 127 arguments for one function. */
@@ -67,20 +65,46 @@ function cellOf(column: Column, none: string, spellText: SpellText): string {
   const name = quote(column.name);
   switch (column.kind) {
     case "text":
-      if (isOf(column, "text")) return spellText(name, none);
+      if (isOf(column, "text")) return cellIf(isText(column), spellText(name), column, none);
       break;
     case "integer":
     case "bigint":
     case "boolean":
       if (isOf(column, "smallint", "integer", "bigint", "boolean"))
-        return `CASE typeof(${name}) WHEN 'integer' THEN ${name} WHEN 'null' THEN ${none} ELSE ${mark} END`;
+        return cellIf(isInteger(column), name, column, none);
       break;
     case "real":
-      if (isOf(column, "double precision"))
-        return `CASE typeof(${name}) WHEN 'real' THEN printf('%!.17g', ${name}) WHEN 'null' THEN ${none} ELSE ${mark} END`;
+      if (isOf(column, "double precision")) return cellIf(isReal(column), `printf('%!.17g', ${name})`, column, none);
       break;
   }
-  return `CASE WHEN ${name} IS NULL THEN ${none} ELSE ${mark} END`;
+  return cellIf("FALSE", mark, column, none);
+}
+
+function cellIf(isPlain: string, spelled: string, { name, notNull }: Column, none: string): string {
+  const otherwise = notNull ? mark : `iif(${quote(name)} IS NULL, ${none}, ${mark})`;
+  return `CASE WHEN ${isPlain} THEN ${spelled} ELSE ${otherwise} END`;
+}
+
+/*
+ * Whether a value is of its column's type. SQLite sorts numbers before text and text before BLOBs, and a comparison costs it less than
+ * asking for the type, where the column's affinity leaves no doubt what comes before.
+ */
+
+/** TEXT affinity holds no number. */
+function isText({ name, sqliteType }: Column): string {
+  return affinityOf(sqliteType ?? "") === "text" ? `${quote(name)} < x''` : `typeof(${quote(name)}) = 'text'`;
+}
+
+/** A float that stays one in such a column is spelled with a point or an exponent, and PostgreSQL takes neither for an integer. */
+function isInteger({ name, sqliteType }: Column): string {
+  return ["integer", "numeric"].includes(affinityOf(sqliteType ?? ""))
+    ? `${quote(name)} < ''`
+    : `typeof(${quote(name)}) = 'integer'`;
+}
+
+/** REAL affinity holds no integer. */
+function isReal({ name, sqliteType }: Column): string {
+  return affinityOf(sqliteType ?? "") === "real" ? `${quote(name)} < ''` : `typeof(${quote(name)}) = 'real'`;
 }
 
 /** Domains and types with limits do more than their names say. */

@@ -34,7 +34,9 @@ export interface Window {
 /** Rows that SQLite itself has written as data for COPY. */
 export interface PlainPage {
   readonly data: Uint8Array;
-  readonly rows: number;
+  /** Rows. */
+  readonly size: number;
+  readonly bytes: number;
 }
 
 /**
@@ -132,9 +134,9 @@ export class SqlitePages {
   async plain(format: PlainFormat, window: Window): Promise<PlainPage | null> {
     const { where, values } = conditionOf(this.#rowid, window);
     const [row] = await this.#transaction.query(statement(`${this.#plainSelect(format)} ${where}`, values));
-    const rows = Number(row?.n);
-    const data = rows === 0 ? new Uint8Array() : row?.page;
-    return data instanceof Uint8Array && format.isPlain(data, rows) ? { data, rows } : null;
+    const size = Number(row?.n);
+    const data = size === 0 ? new Uint8Array() : row?.page;
+    return data instanceof Uint8Array && format.isPlain(data, size) ? { data, size, bytes: data.length } : null;
   }
 
   #plainSelect(format: PlainFormat): string {

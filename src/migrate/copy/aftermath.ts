@@ -3,7 +3,7 @@ import type { Transaction } from "../../engines/engine.js";
 
 /**
  * What a table of PostgreSQL needs after many rows have come with their keys: its sequences and identities go on behind the highest of
- * them, and the planner gets to know the table.
+ * them, and the planner gets to know the table. A commit that waits for the disk follows, and takes those with it that did not.
  */
 export async function tidyTable(transaction: Transaction, table: Table): Promise<void> {
   for (const { sequence, column } of await sequencesOf(transaction, table)) {
@@ -13,8 +13,11 @@ export async function tidyTable(transaction: Transaction, table: Table): Promise
       WHERE h.n > s.last_value OR (h.n = s.last_value AND NOT s.is_called)`;
     await transaction.query({ sql: text, text, values: [] });
   }
-  await transaction.script(`ANALYZE ${quotedOn("postgres", table)}`);
+  await transaction.script(`ANALYZE ${quotedOn("postgres", table)}; ${somethingWritten}`);
 }
+
+/** Only a transaction that has written waits for the disk, and ANALYZE is passed over where the table is somebody else's. */
+const somethingWritten = "SELECT pg_logical_emit_message(true, 'dualdb', '')";
 
 /** Both as SQL identifiers. Sequences that count down are left alone. */
 interface Sequence {

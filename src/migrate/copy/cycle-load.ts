@@ -1,7 +1,7 @@
 import { keyExpression } from "../../data/key.js";
 import { type ForeignKey, quote, quotedOn, type Table } from "../../data/table.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
-import type { Lines } from "./lines.js";
+import type { Lines, PlainData } from "./lines.js";
 import { type Loaded, mergeText, PostgresLoad } from "./postgres-load.js";
 
 /** A table of a cycle, with the foreign keys that PostgreSQL has there, by PostgreSQL's names. */
@@ -35,11 +35,11 @@ export class CycleLoad {
     await this.#transaction.script(this.#staged.map((staged) => staged.createText()).join("; "));
   }
 
-  /** Lines of one of the tables. What it refuses for a reason other than a foreign key is left out. */
-  stage(table: Table, lines: Lines): Promise<Loaded> {
+  /** Rows of one of the tables. Lines that it refuses for a reason other than a foreign key are left out. */
+  stage(table: Table, data: Lines | PlainData): Promise<Loaded> {
     const staged = this.#staged.find((candidate) => candidate.table === table);
     if (staged === undefined) throw new Error(`table ${table.name} is not of this cycle`);
-    return staged.load.run(this.#transaction, lines, "insert");
+    return staged.load.run(this.#transaction, data, "insert");
   }
 
   /** Takes out the rows without a parent, then those without those, until none is left. */

@@ -7,9 +7,9 @@ import { quotedOn, type Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { tidyTable } from "./aftermath.js";
-import { type Batch, batchesOf, type RefusedRow } from "./batch.js";
+import type { Batch, RefusedRow } from "./batch.js";
+import { batchesOf } from "./batches.js";
 import { CycleLoad } from "./cycle-load.js";
-import type { Lines } from "./lines.js";
 import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
@@ -20,21 +20,36 @@ const rowsInABatch = 25_000;
 /** Rows that were taken on trust are looked at where PostgreSQL refuses one of them. */
 async function withCare(
   batch: Batch,
-  load: (lines: Lines) => Promise<Loaded>,
+  load: (data: Batch["data"]) => Promise<Loaded>,
 ): Promise<{ readonly batch: Batch; readonly loaded: Loaded }> {
   try {
-    return { batch, loaded: await load(batch.lines) };
+    return { batch, loaded: await load(batch.data) };
   } catch (error) {
-    if (batch.lines.plain === null || !isAboutRows(error)) throw error;
-    const careful = await batch.careful();
-    return { batch: careful, loaded: await load(careful.lines) };
+    const careful = batch.careful();
+    if (careful === batch || !isAboutRows(error)) throw error;
+    return { batch: careful, loaded: await load(careful.data) };
   }
 }
 
 const unknown = { column: "", reason: "" };
 
-/** Runs its work in a transaction of PostgreSQL: one for each batch, or the same for all of them. */
+/** Runs its work in a transaction of PostgreSQL. */
 type InTransaction = <T>(work: (transaction: PostgresTransaction) => Promise<T>) => Promise<T>;
+
+interface Transactions {
+  /** On the disk when it is over. */
+  readonly lasting: InTransaction;
+  /** On the disk when the next lasting one is: nobody waits for it at every batch. */
+  readonly passing: InTransaction;
+}
+
+/** The same transaction for everything. */
+function within(transaction: PostgresTransaction): Transactions {
+  return { lasting: (work) => work(transaction), passing: (work) => work(transaction) };
+}
+
+const unflushedText = "SET LOCAL synchronous_commit = off";
+const unflushed = { sql: unflushedText, text: unflushedText, values: [] };
 
 /**
  * SQLite into PostgreSQL where the two are no pair: every row as of one moment. Rows that only the target has are left alone; rows that it
@@ -42,11 +57,13 @@ type InTransaction = <T>(work: (transaction: PostgresTransaction) => Promise<T>)
  */
 export async function copyIntoPostgres(run: CopyRun, tables: readonly Table[]): Promise<Copied> {
   const { sqlite, postgres } = run.databases;
-  const one = <T>(work: (transaction: PostgresTransaction) => Promise<T>) =>
-    postgres.transaction({ mode: "write", timeoutMs }, work);
+  const own: Transactions = {
+    lasting: (work) => postgres.transaction({ mode: "write", timeoutMs }, work),
+    passing: (work) => postgres.transaction({ mode: "write", timeoutMs, first: unflushed }, work),
+  };
   return sqlite.transaction({ mode: "read" }, async (source) => {
-    if (run.rejects !== null) return new IntoPostgres(run, source, one).copy(tables);
-    return one((target) => new IntoPostgres(run, source, (work) => work(target)).copy(tables));
+    if (run.rejects !== null) return new IntoPostgres(run, source, own).copy(tables);
+    return own.lasting((target) => new IntoPostgres(run, source, within(target)).copy(tables));
   });
 }
 
@@ -58,14 +75,14 @@ export interface Copied {
 class IntoPostgres {
   readonly #run: CopyRun;
   readonly #source: Transaction;
-  readonly #inTransaction: InTransaction;
+  readonly #transactions: Transactions;
   readonly #tables: CopiedTable[] = [];
   readonly #leftOut: LeftOut[] = [];
 
-  constructor(run: CopyRun, source: Transaction, inTransaction: InTransaction) {
+  constructor(run: CopyRun, source: Transaction, transactions: Transactions) {
     this.#run = run;
     this.#source = source;
-    this.#inTransaction = inTransaction;
+    this.#transactions = transactions;
   }
 
   async copy(tables: readonly Table[]): Promise<Copied> {
@@ -88,7 +105,7 @@ class IntoPostgres {
       whole.map(async (table) => new TableRun(this.#run, table, await this.#count(table))),
     );
     try {
-      await this.#inTransaction((target) => this.#loadCycle(target, runs));
+      await this.#transactions.lasting((target) => this.#loadCycle(target, runs));
       for (const one of runs) one.tally.extra = await this.#extra(one);
       for (const one of runs) this.#tables.push(await this.#finish(one));
     } finally {
@@ -104,7 +121,7 @@ class IntoPostgres {
     await load.begin();
     for (const one of runs) {
       for await (const batch of batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch)) {
-        const staged = await withCare(batch, (lines) => load.stage(one.table, lines));
+        const staged = await withCare(batch, (data) => load.stage(one.table, data));
         await this.#account(one, staged.batch, { written: 0, refused: staged.loaded.refused }, "merge");
         one.step();
       }
@@ -133,7 +150,7 @@ class IntoPostgres {
   }
 
   async #finish(one: TableRun): Promise<CopiedTable> {
-    if (one.tally.written > 0) await this.#inTransaction((target) => tidyTable(target, one.table));
+    if (one.tally.written > 0) await this.#transactions.lasting((target) => tidyTable(target, one.table));
     return one.finish();
   }
 
@@ -145,9 +162,10 @@ class IntoPostgres {
     }
     const one = new TableRun(this.#run, table, await this.#count(table));
     try {
-      if (table.key.length > 0) await this.#batches(one, isEmpty ? "insert" : "merge", this.#inTransaction);
+      const { lasting, passing } = this.#transactions;
+      if (table.key.length > 0) await this.#batches(one, isEmpty ? "insert" : "merge", passing);
       // Nobody could go on with a part of it.
-      else await this.#inTransaction((target) => this.#batches(one, "insert", (work) => work(target)));
+      else await lasting((target) => this.#batches(one, "insert", (work) => work(target)));
       one.tally.extra = isEmpty ? 0 : await this.#extra(one);
       this.#tables.push(await this.#finish(one));
     } finally {
@@ -155,18 +173,12 @@ class IntoPostgres {
     }
   }
 
-  /** The next batch is read while PostgreSQL is still at work on the one before. */
   async #batches(one: TableRun, mode: LoadMode, inTransaction: InTransaction): Promise<void> {
     const load = new PostgresLoad(one.table, this.#foreignKeys(one.table));
-    const batches = batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch);
     one.step();
-    for (let next = await batches.next(); !next.done; ) {
-      const loading = withCare(next.value, (lines) => inTransaction((target) => load.run(target, lines, mode)));
-      // A failure is met where it is waited for, which may be later than it happens.
-      loading.catch(() => undefined);
-      next = await batches.next();
-      const { batch, loaded } = await loading;
-      await this.#account(one, batch, loaded, mode);
+    for await (const batch of batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch)) {
+      const sent = await withCare(batch, (data) => inTransaction((target) => load.run(target, data, mode)));
+      await this.#account(one, sent.batch, sent.loaded, mode);
       one.step();
     }
   }
@@ -175,7 +187,7 @@ class IntoPostgres {
     const { tally, table } = one;
     tally.read += batch.read;
     tally.written += written;
-    if (mode === "merge") tally.alreadyThere += batch.lines.size - refused.size - written;
+    if (mode === "merge") tally.alreadyThere += batch.data.size - refused.size - written;
     one.note(batch.findings);
     const indexes = [...refused.keys()].sort((left, right) => left - right);
     const rows = await batch.rows(indexes);
@@ -209,6 +221,6 @@ class IntoPostgres {
   }
 
   #ask(text: string) {
-    return this.#inTransaction((target) => target.query({ sql: text, text, values: [] }));
+    return this.#transactions.lasting((target) => target.query({ sql: text, text, values: [] }));
   }
 }

@@ -1,17 +1,31 @@
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 
-/** Data for one COPY as the bytes that are sent. In the usual form a line by itself can be taken out of them. */
+/** Rows that SQLite itself writes as data for one COPY, piece by piece while they are sent: nobody holds them. */
+export interface PlainData {
+  readonly format: PlainFormat;
+  /** How many rows have been given out. */
+  readonly size: number;
+  /** To be read once. */
+  pieces(): AsyncIterable<Uint8Array>;
+  /** From here on there are no more rows than those given out. */
+  end(): void;
+}
+
+/** Adds the next lines, unless the end has come meanwhile; false when there are no more. */
+type Fill = () => Promise<boolean>;
+
+/** Data for one COPY as the bytes that are sent, which are kept: a line by itself can be taken out of them. */
 export class Lines {
-  /** The form in which SQLite has written them; null for the usual one. */
-  readonly plain: PlainFormat | null;
   size = 0;
   bytes = 0;
   readonly #pieces: Uint8Array[] = [];
   #piece = "";
   #lines: readonly string[] | null = null;
+  #fill: Fill | null;
 
-  constructor(plain: PlainFormat | null = null) {
-    this.plain = plain;
+  /** `fill` makes lines while those before are sent. */
+  constructor(fill: Fill | null = null) {
+    this.#fill = fill;
   }
 
   static of(lines: Iterable<string>): Lines {
@@ -31,19 +45,26 @@ export class Lines {
   /** To be called behind the last line. */
   flush(): void {
     if (this.#piece === "") return;
-    this.#push(Buffer.from(this.#piece));
+    const data = Buffer.from(this.#piece);
+    this.#pieces.push(data);
+    this.bytes += data.length;
     this.#piece = "";
   }
 
-  /** So many rows at once. */
-  addPiece(data: Uint8Array, rows: number): void {
-    if (rows === 0) return;
-    this.size += rows;
-    this.#push(data);
+  async *pieces(): AsyncGenerator<Uint8Array, void> {
+    for (let at = 0; ; at++) {
+      while (at >= this.#pieces.length) if (!(await this.#more())) return;
+      yield this.#pieces[at] as Uint8Array;
+    }
   }
 
-  get pieces(): readonly Uint8Array[] {
-    return this.#pieces;
+  /** From here on there are no more lines than there are now. */
+  end(): void {
+    this.#fill = null;
+  }
+
+  get isEnded(): boolean {
+    return this.#fill === null;
   }
 
   at(index: number): string {
@@ -51,9 +72,10 @@ export class Lines {
     return `${this.#lines[index]}\n`;
   }
 
-  #push(data: Uint8Array): void {
-    this.#pieces.push(data);
-    this.bytes += data.length;
+  async #more(): Promise<boolean> {
+    const isMore = this.#fill !== null && (await this.#fill());
+    if (!isMore) this.end();
+    return isMore;
   }
 }
 

@@ -4,7 +4,7 @@ import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { type DualDbError, hasCode } from "../../errors.js";
-import { Lines } from "./lines.js";
+import { Lines, type PlainData } from "./lines.js";
 
 /** What became of the lines of one batch. */
 export interface Loaded {
@@ -23,9 +23,9 @@ export interface Refused {
 export type LoadMode = "insert" | "merge";
 
 /**
- * Brings lines of COPY into one table, in a transaction of somebody else. What PostgreSQL refuses is found and left out; everything else
- * is in the table when it is done. What SQLite has written itself is all or nothing: its
- * refusal comes out, and the transaction goes on.
+ * Brings data of COPY into one table, in a transaction of somebody else. Lines that PostgreSQL refuses are found and left out; everything
+ * else is in the table when it is done. What SQLite has written itself is all or nothing: its refusal comes out, and the transaction
+ * goes on.
  */
 export class PostgresLoad {
   readonly #table: Table;
@@ -37,14 +37,13 @@ export class PostgresLoad {
     this.#foreignKeys = foreignKeys;
   }
 
-  async run(transaction: PostgresTransaction, lines: Lines, mode: LoadMode): Promise<Loaded> {
+  async run(transaction: PostgresTransaction, data: Lines | PlainData, mode: LoadMode): Promise<Loaded> {
     // Else a refusal would come at COMMIT, when nobody can tell the row any more.
     const prepare = ["SET CONSTRAINTS ALL IMMEDIATE", ...(mode === "merge" ? [stageText(this.#table)] : [])];
     await transaction.script([...prepare, savepoint].join("; "));
-    const part = new Part(lines);
     const refused = new Map<number, Refused>();
-    const written = await this.#attempt(transaction, part, mode, refused);
-    return { written, refused };
+    if (!(data instanceof Lines)) return { written: await this.#write(transaction, data, mode, data.format), refused };
+    return { written: await this.#attempt(transaction, new Part(data), mode, refused), refused };
   }
 
   async #load(
@@ -65,14 +64,30 @@ export class PostgresLoad {
     refused: Map<number, Refused>,
   ): Promise<number> {
     try {
-      const written = mode === "insert" ? await this.#insert(transaction, part) : await this.#merge(transaction, part);
+      return await this.#write(transaction, part, mode, null);
+    } catch (error) {
+      if (!isAboutRows(error)) throw error;
+      return this.#withoutRefused(transaction, part, mode, refused, error);
+    }
+  }
+
+  /** All of the rows behind the savepoint, or none: then the transaction goes on from there. */
+  async #write(
+    transaction: PostgresTransaction,
+    data: Part | PlainData,
+    mode: LoadMode,
+    format: PlainFormat | null,
+  ): Promise<number> {
+    try {
+      const write =
+        mode === "insert" ? this.#insert(transaction, data, format) : this.#merge(transaction, data, format);
+      const written = await write;
       await transaction.script(`RELEASE ${savepoint}`);
       return written;
     } catch (error) {
-      if (!isAboutRows(error)) throw error;
-      await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
-      if (part.plain !== null) throw error;
-      return this.#withoutRefused(transaction, part, mode, refused, error);
+      data.end();
+      if (isAboutRows(error)) await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
+      throw error;
     }
   }
 
@@ -96,15 +111,15 @@ export class PostgresLoad {
     return written;
   }
 
-  #insert(transaction: PostgresTransaction, part: Part): Promise<number> {
-    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table), part.plain), part.data());
+  #insert(transaction: PostgresTransaction, data: Part | PlainData, format: PlainFormat | null): Promise<number> {
+    return transaction.copyIn(copyText(this.#table, quotedOn("postgres", this.#table), format), data.pieces());
   }
 
-  async #merge(transaction: PostgresTransaction, part: Part): Promise<number> {
+  async #merge(transaction: PostgresTransaction, data: Part | PlainData, format: PlainFormat | null): Promise<number> {
     await transaction.script(`TRUNCATE ${stage}`);
-    const staged = await transaction.copyIn(copyText(this.#table, stage, part.plain), part.data());
-    if (staged !== part.size)
-      throw new Error(`${this.#table.name}: of ${part.size} rows PostgreSQL has read ${staged}`);
+    const staged = await transaction.copyIn(copyText(this.#table, stage, format), data.pieces());
+    if (staged !== data.size)
+      throw new Error(`${this.#table.name}: of ${data.size} rows PostgreSQL has read ${staged}`);
     const text = mergeText(this.#table, stage);
     return transaction.execute({ sql: text, text, values: [] });
   }
@@ -121,32 +136,36 @@ export class PostgresLoad {
   }
 }
 
-/** Some lines of a batch. */
+/** Some lines of a batch, or all of them, also those that are still to be made. */
 class Part {
-  readonly indexes: readonly number[];
   readonly #lines: Lines;
+  readonly #indexes: readonly number[] | null;
 
-  constructor(lines: Lines, indexes: readonly number[] = Array.from({ length: lines.size }, (_, index) => index)) {
+  constructor(lines: Lines, indexes: readonly number[] | null = null) {
     this.#lines = lines;
-    this.indexes = indexes;
+    this.#indexes = indexes;
+  }
+
+  get indexes(): readonly number[] {
+    return this.#indexes ?? Array.from({ length: this.#lines.size }, (_, index) => index);
   }
 
   get size(): number {
-    return this.indexes.length;
+    return this.#indexes?.length ?? this.#lines.size;
   }
 
-  get plain(): PlainFormat | null {
-    return this.#lines.plain;
+  end(): void {
+    this.#lines.end();
   }
 
-  async *data(): AsyncGenerator<Uint8Array, void> {
-    const lines = this.size === this.#lines.size ? this.#lines : Lines.of(this.#each((index) => this.#lines.at(index)));
-    yield* lines.pieces;
+  pieces(): AsyncGenerator<Uint8Array, void> {
+    const lines = this.#indexes === null ? this.#lines : Lines.of(this.#each((index) => this.#lines.at(index)));
+    return lines.pieces();
   }
 
   /** Each line behind its index. */
   async *numbered(): AsyncGenerator<Uint8Array, void> {
-    yield* Lines.of(this.#each((index) => `${index}\t${this.#lines.at(index)}`)).pieces;
+    yield* Lines.of(this.#each((index) => `${index}\t${this.#lines.at(index)}`)).pieces();
   }
 
   without(indexes: readonly number[]): Part {
@@ -175,6 +194,7 @@ const stage = "pg_temp.dualdb_stage";
 const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
+
 function refusedBecause(error: DualDbError): Refused {
   return { column: error.column ?? "", reason: reasonOf(error) };
 }
