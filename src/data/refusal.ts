@@ -1,8 +1,30 @@
 import { type DualDbError, hasCode } from "../errors.js";
+import { nameOn, type Table } from "./table.js";
 
 /** Whether an error is about the rows that were to be written, as opposed to what a database says about itself. */
 export function isRefusal(error: unknown): error is DualDbError {
   return hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED", "QUERY_FAILED");
+}
+
+/** What a database says against a row. */
+export interface RefusedBecause {
+  /** The column, or the columns of the constraint, by the names of `table`; '' where nobody knows. */
+  readonly column: string;
+  /** Codes and names, never a value. */
+  readonly reason: string;
+}
+
+/** What its error says of a row of this table, with what the table's catalogue adds. */
+export function refusedBecause(table: Table, error: DualDbError): RefusedBecause {
+  const names = new Map(table.columns.map((column) => [nameOn(error.side ?? "postgres", column), column.name]));
+  const columns = namedBy(error) ?? table.checkColumns?.find(({ name }) => name === error.details.constraint)?.columns;
+  return { column: (columns ?? []).map((name) => names.get(name) ?? name).join(", "), reason: reasonOf(error) };
+}
+
+/** A key has all of its columns in the details. */
+function namedBy({ column, details }: DualDbError): readonly string[] | undefined {
+  if (Array.isArray(details.columns) && details.columns.length > 0) return details.columns.map(String);
+  return column === undefined ? undefined : [column];
 }
 
 /** Why a database refuses a row, in words that hold names and codes, and never a value. */

@@ -56,6 +56,8 @@ export interface Table extends Named {
   /** Column sets of the further unique keys. */
   readonly uniques: readonly (readonly string[])[];
   readonly foreignKeys: readonly ForeignKey[];
+  /** PostgreSQL's CHECK constraints, of the table and of its columns' domains, with the columns that they are about, by its names. */
+  readonly checkColumns?: readonly { readonly name: string; readonly columns: readonly string[] }[];
 }
 
 /** What a table or a column is called on that side. */

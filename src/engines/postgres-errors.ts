@@ -13,6 +13,8 @@ interface ServerError extends Error {
   readonly table?: string | undefined;
   readonly column?: string | undefined;
   readonly constraint?: string | undefined;
+  /** Of a key: its columns, and the row's values. */
+  readonly detail?: string | undefined;
   /** What the server was doing; behind the place it quotes the data. */
   readonly where?: string | undefined;
 }
@@ -84,9 +86,11 @@ function optionsOf(error: unknown, { table, column }: Finding): ErrorOptions {
     return codeOf(error) === "" ? options : { ...options, details: { driverCode: codeOf(error) } };
   const { code: sqlState, constraint } = error;
   const { line, column: named } = copyPlace(error);
+  const columns = keyColumns(error);
   const details = {
     sqlState,
     ...(constraint === undefined ? {} : { constraint }),
+    ...(columns === undefined ? {} : { columns }),
     ...(line === undefined ? {} : { line }),
   };
   return { ...options, column: column ?? named, details };
@@ -97,6 +101,15 @@ function copyPlace({ where = "" }: ServerError): { readonly line?: number; reado
   const found = /^COPY .+?, line (\d+)(?:, column (.+?):)?/m.exec(where);
   return found === null ? {} : { line: Number(found[1]), column: found[2] };
 }
+
+/** The columns of the key that does not hold, in whatever language: `Key (a, b)=(1, 2) already exists.` */
+function keyColumns({ code, detail = "" }: ServerError): string[] | undefined {
+  if (!keyStates.has(code)) return undefined;
+  return /\((.+?)\)=\(/s.exec(detail)?.[1]?.split(", ");
+}
+
+/** A foreign key, a unique key, an exclusion constraint. */
+const keyStates = new Set(["23503", "23505", "23P01"]);
 
 function fromDriver(error: unknown, target: string, phase: Phase): Finding {
   const code = codeOf(error);

@@ -1,6 +1,7 @@
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
-import { isRefusal, reasonOf } from "../data/refusal.js";
+import { isRefusal, type RefusedBecause, reasonOf, refusedBecause } from "../data/refusal.js";
+import { nameOn } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Backlog, type Scope } from "./backlog.js";
@@ -128,13 +129,18 @@ export class Mirror {
   async #inHalves(from: Side, entries: readonly Entry[], error: DualDbError): Promise<readonly Handled[]> {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined)
-      return [
-        { entries: [], refusals: [{ entry: only, column: error.column ?? "", reason: reasonOf(error) }], findings: [] },
-      ];
+      return [{ entries: [], refusals: [{ entry: only, ...this.#against(only, error) }], findings: [] }];
     const middle = Math.ceil(entries.length / 2);
     const first = await this.#pass(from, { keys: entries.slice(0, middle) });
     const second = await this.#pass(from, { keys: entries.slice(middle) });
     return [...first.parts, ...second.parts];
+  }
+
+  /** Another table's row may have come along with this one, and be the one that is refused. */
+  #against({ table: name }: Entry, error: DualDbError): RefusedBecause {
+    const table = this.#pair.graph.get(name);
+    const isOfThis = table !== undefined && [undefined, nameOn(error.side ?? "postgres", table)].includes(error.table);
+    return isOfThis ? refusedBecause(table, error) : { column: "", reason: reasonOf(error) };
   }
 
   #forward(backlog: Backlog): Promise<Handled[]> {

@@ -54,6 +54,7 @@ export class Couple {
       key,
       uniques: sets(uniques.filter(isCarried)).filter((names) => !sameSet(names, key)),
       foreignKeys: this.#foreignKeys(byPostgres).filter((foreignKey) => isCarried(foreignKey.columns)),
+      checkColumns: postgres.checkColumns ?? [],
     };
     return { table, sqlite, postgres, missing: this.#missing(), keyless: found.key === null ? found.reason : null };
   }

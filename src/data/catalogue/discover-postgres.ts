@@ -76,6 +76,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     generated: all.filter(({ generated }) => generated !== "").map(({ name, type }) => ({ name, type })),
     indexes: indexes.map(indexOf),
     checks: listOf<string>(row.checks),
+    checkColumns: listOf<NonNullable<DiscoveredTable["checkColumns"]>[number]>(row.check_columns),
     options: row.partitioned === true ? ["PARTITIONED"] : [],
     sql: null,
   };
@@ -170,7 +171,12 @@ const catalogue = `
        FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
        WHERE c.conrelid = t.oid AND c.contype = 'f' AND NOT r.relispartition) AS foreign_keys,
     (SELECT json_agg(pg_get_expr(c.conbin, c.conrelid) ORDER BY c.oid)::text
-       FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c') AS checks
+       FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c') AS checks,
+    (SELECT json_agg(json_build_object('name', k.name, 'columns', k.columns))::text
+       FROM (SELECT c.conname AS name, json_agg(a.attname ORDER BY a.attnum) AS columns
+         FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+           AND ((c.conrelid = t.oid AND a.attnum = ANY (c.conkey)) OR c.contypid = a.atttypid)
+         WHERE c.contype = 'c' GROUP BY c.oid, c.conname) AS k) AS check_columns
   FROM pg_class t
   WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
     AND NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = t.oid AND x.deptype = 'e')

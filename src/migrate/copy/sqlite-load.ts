@@ -1,7 +1,7 @@
-import { reasonOf } from "../../data/refusal.js";
+import { refusedBecause } from "../../data/refusal.js";
 import { columnOf, quote, type Table } from "../../data/table.js";
 import type { ExactValue, Transaction } from "../../engines/engine.js";
-import { type DualDbError, hasCode } from "../../errors.js";
+import { hasCode } from "../../errors.js";
 import type { Loaded, LoadMode, Refused } from "./postgres-load.js";
 
 type Values = readonly ExactValue[];
@@ -51,7 +51,7 @@ export class SqliteLoad {
     } catch (error) {
       if (!hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) throw error;
       if (end - start === 1) {
-        refused.set(start, refusedBecause(error));
+        refused.set(start, refusedBecause(this.#table, error));
         return 0;
       }
       const middle = Math.ceil((start + end) / 2);
@@ -59,10 +59,6 @@ export class SqliteLoad {
       return first + (await this.#load(transaction, rows, middle, end, mode, refused));
     }
   }
-}
-
-function refusedBecause(error: DualDbError): Refused {
-  return { column: error.column ?? "", reason: reasonOf(error) };
 }
 
 function insertText(table: Table, rows: number, mode: LoadMode): string {

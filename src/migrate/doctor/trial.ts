@@ -1,7 +1,7 @@
 import type { Index, TablePair } from "../../data/catalogue/discover.js";
 import type { ConvertedRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
-import { isRefusal, reasonOf } from "../../data/refusal.js";
+import { isRefusal, reasonOf, refusedBecause } from "../../data/refusal.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import { type Column, type Kind, nameOn, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, ExactValue, Transaction } from "../../engines/engine.js";
@@ -86,36 +86,29 @@ export class Trial {
     }
   }
 
-  /** PostgreSQL seldom names the column: it is the one without whose value the row would be taken. */
+  /** Where neither PostgreSQL nor its catalogue names the column, it is the one without whose value the row would be taken. */
   async #finding(transaction: Transaction, row: ConvertedRow, error: DualDbError): Promise<Finding> {
-    const about = (column: Column | undefined): Finding => ({
+    const about = (column: string, type: string | undefined): Finding => ({
       table: this.#table.name,
       key: row.key,
-      column: column?.name ?? "",
-      reason: this.#reasonFor(error, column),
+      column,
+      reason: this.#reasonFor(error, type),
       action: "refused",
     });
+    const { column: named } = refusedBecause(this.#table, error);
+    if (named !== "") return about(named, undefined);
     for (const [index, column] of longestFirst(this.#table, row)) {
       if (row.values[index] === null || this.#table.key.includes(column.name)) continue;
       const without = row.values.with(index, column.notNull ? (standIns[column.kind] ?? null) : null);
-      if ((await this.#refusal(transaction, [without])) === null) return about(column);
+      if ((await this.#refusal(transaction, [without])) === null) return about(column.name, column.type);
     }
-    return about(await this.#checked(transaction, error));
-  }
-
-  /** The column that a CHECK is about, where nothing in its place would do; undefined where it is about several. */
-  async #checked(transaction: Transaction, { details }: DualDbError): Promise<Column | undefined> {
-    const text = `SELECT a.attname AS name FROM pg_constraint AS c JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
-      WHERE c.conrelid = to_regclass('pg_temp.${trialName}') AND c.conname = $1`;
-    const rows = await transaction.query({ sql: text, text, values: [details.constraint ?? null] });
-    const [name] = rows.length === 1 ? rows.map((row) => String(row.name)) : [];
-    return this.#table.columns.find((column) => nameOn("postgres", column) === name);
+    return about("", undefined);
   }
 
   /** With the type's name, which the operator knows, and without the name of the copy. */
-  #reasonFor(error: DualDbError, column: Column | undefined): string {
+  #reasonFor(error: DualDbError, type: string | undefined): string {
     const reason = reasonOf(error).replaceAll(trialName, nameOn("postgres", this.#table));
-    return column?.type === undefined ? reason : reason.replace("the column's type", column.type);
+    return type === undefined ? reason : reason.replace("the column's type", type);
   }
 
   #isDoubtful(values: readonly ExactValue[]): boolean {

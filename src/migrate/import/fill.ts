@@ -1,8 +1,9 @@
 import { chunks } from "../../data/chunks.js";
-import { isRefusal, reasonOf } from "../../data/refusal.js";
+import { isRefusal, refusedBecause } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { quote, quotedOn } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
+import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { isPostgres } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
@@ -104,8 +105,11 @@ export class Fill {
     const [first] = rows;
     return this.#attempt(
       () => insertRows(this.#transaction, into, rows, "INSERT"),
-      async (column, reason) => {
-        if (rows.length === 1 && first !== undefined) tally.setAside(first.line, column, reason);
+      async (error) => {
+        if (rows.length === 1 && first !== undefined) {
+          const { column, reason } = refusedBecause(table, error);
+          tally.setAside(first.line, column, reason);
+        }
         if (rows.length <= 1) return 0;
         const middle = Math.ceil(rows.length / 2);
         const before = await this.#insertPart(tally, rows.slice(0, middle));
@@ -156,7 +160,7 @@ export class Fill {
       for (const { stage, window } of windows) absent.push(await stage.absent(window));
       const written = await this.#attempt(
         () => this.#mergeAll(windows),
-        async (_column, _reason, error) => {
+        async (error) => {
           if ((await this.#withoutRefused(stages)) === 0) throw error;
           return null;
         },
@@ -197,8 +201,8 @@ export class Fill {
     const { from, to } = window;
     return this.#attempt(
       () => this.#transaction.execute(statement(text(window))),
-      async (column, reason) => {
-        if (from === to) await stage.refuse(from, column, reason);
+      async (error) => {
+        if (from === to) await stage.refuse(from, error);
         if (from >= to) return 0;
         const middle = Math.floor((from + to) / 2);
         const before = await this.#inHalves(stage, { from, to: middle }, text);
@@ -208,14 +212,7 @@ export class Fill {
   }
 
   /** Runs `work`, and undoes it and runs `otherwise` where the database refuses rows. */
-  async #attempt<T>(
-    work: () => Promise<T>,
-    otherwise: (column: string, reason: string, error: Error) => Promise<T>,
-  ): Promise<T>;
-  async #attempt<T, U>(
-    work: () => Promise<T>,
-    otherwise: (column: string, reason: string, error: Error) => Promise<U>,
-  ): Promise<T | U> {
+  async #attempt<T, U = T>(work: () => Promise<T>, otherwise: (error: DualDbError) => Promise<U>): Promise<T | U> {
     await this.#transaction.script("SAVEPOINT dualdb_attempt");
     try {
       const result = await work();
@@ -224,7 +221,7 @@ export class Fill {
     } catch (error) {
       if (!isRefusal(error)) throw error;
       await this.#transaction.script("ROLLBACK TO SAVEPOINT dualdb_attempt; RELEASE SAVEPOINT dualdb_attempt");
-      return otherwise(error.column ?? "", reasonOf(error), error);
+      return otherwise(error);
     }
   }
 }

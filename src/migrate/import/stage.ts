@@ -1,6 +1,8 @@
 import { chunks } from "../../data/chunks.js";
+import { refusedBecause } from "../../data/refusal.js";
 import { type ForeignKey, quote, quotedOn } from "../../data/table.js";
 import type { Side, Statement, Transaction } from "../../engines/engine.js";
+import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { copyRows } from "./postgres-insert.js";
 import { changeTimeOf, isLater, isSame } from "./rule.js";
@@ -79,7 +81,7 @@ export class Stage {
       return;
     }
     const refused = await copyRows(this.#transaction, `${this.#name} (line, ${columns.join(", ")})`, rows, true);
-    for (const [line, { column, reason }] of refused) this.tally.setAside(line, column, reason);
+    for (const [line, { column, reason }] of refused) this.tally.setAside(line, this.#named(column), reason);
   }
 
   /** Sets aside what has the key of a row before it. */
@@ -100,7 +102,7 @@ export class Stage {
         const text = `DELETE FROM ${this.#name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to} AND ${condition} RETURNING ${this.line} AS line`;
         found += await this.#setAside(
           text,
-          foreignKey.columns[0] ?? "",
+          this.#listed(foreignKey.columns),
           `no row in ${foreignKey.parent} that it points to`,
         );
       }
@@ -121,13 +123,14 @@ export class Stage {
       const twice = `s.line IN (SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY ${list.join(", ")} ORDER BY line) AS n
         FROM ${this.#name} WHERE ${list.map((name) => `${name} IS NOT NULL`).join(" AND ")}) AS r WHERE n > 1)`;
       const text = `DELETE FROM ${this.#name} AS s WHERE ${others} OR ${twice} RETURNING line`;
-      found += await this.#setAside(text, unique[0] ?? "", "a unique value that another row has");
+      found += await this.#setAside(text, this.#listed(unique), "a unique value that another row has");
     }
     return found;
   }
 
-  /** Takes lines out that the database has refused. */
-  async refuse(line: number, column: string, reason: string): Promise<void> {
+  /** Takes a line out that the database has refused. */
+  async refuse(line: number, error: DualDbError): Promise<void> {
+    const { column, reason } = refusedBecause(this.intake.table, error);
     await this.#run(`DELETE FROM ${this.#name} WHERE ${this.line} = ${line}`);
     this.tally.setAside(line, column, reason);
   }
@@ -181,6 +184,17 @@ export class Stage {
       `DROP TABLE IF EXISTS pg_temp.${name}; CREATE TEMP TABLE ${name} (LIKE ${this.#target} INCLUDING ALL) ON COMMIT DROP`,
     );
     return `pg_temp.${name}`;
+  }
+
+  /** A column of the table that the stage calls by its place. */
+  #named(column: string): string {
+    const [, index] = /^c(\d+)$/.exec(column) ?? [];
+    return this.intake.table.columns[Number(index)]?.name ?? "";
+  }
+
+  /** Columns of the target, by the names of the file's table. */
+  #listed(names: readonly string[]): string {
+    return names.map((name) => this.intake.table.columns[this.intake.indexOf(name) ?? -1]?.name ?? name).join(", ");
   }
 
   async #setAsideMissing(rows: readonly IntakeRow[]): Promise<void> {
