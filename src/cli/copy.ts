@@ -76,7 +76,7 @@ function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
   });
   for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`, 4);
   if (rejects !== null)
-    line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`);
+    line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`, 0);
 }
 
 function isAmiss({ setAside }: CopiedTable): boolean {

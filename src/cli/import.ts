@@ -77,8 +77,9 @@ function print(report: ImportReport, terminal: Terminal, quiet: boolean): void {
     line(
       "yellow",
       "Rows kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.",
+      0,
     );
-  if (rejects !== null) line("yellow", `Rows set aside are in ${rejects}, each with the reason.`);
+  if (rejects !== null) line("yellow", `Rows set aside are in ${rejects}, each with the reason.`, 0);
 }
 
 /** What there is none of is not worth a word. */

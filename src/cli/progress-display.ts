@@ -94,7 +94,8 @@ function barTexts(progress: Progress, elapsedMs: number, secondsLeft: number): s
   const { rows, total } = progress;
   const name = nameOf(progress);
   const rate = rows > 0 ? `${counted(rateOf(rows, elapsedMs))} rows/s` : "";
-  if (total === null) return [joined(name, `${counted(rows)} rows`, rate), joined(name, `${counted(rows)} rows`)];
+  const soFar = rows > 0 ? `${counted(rows)} rows` : "";
+  if (total === null) return [joined(name, soFar, rate), joined(name, soFar)];
   const share = shareOf(rows, total);
   const bar = (width: number) => {
     const full = Math.floor(share * width);

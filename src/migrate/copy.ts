@@ -74,9 +74,9 @@ function create(
   databases: Databases,
   from: Side,
   states: PairState | null,
-  { tables }: CopyOptions,
+  options: CopyOptions,
 ): Promise<CreatedTables> {
-  if (states === null) return createTables(databases, from, tables);
+  if (states === null) return createTables(databases, from, options);
   throw new DualDbError(
     "CONFIG_INVALID",
     "These databases are a pair, whose tables are made by migrations: add one for each side, and run dualdb migrate.",

@@ -59,6 +59,7 @@ describe("dualdb import", () => {
     writeFileSync(document, '{"notes":[{"id":1,"text":"file"},{"id":2,"text":null},{"id":3,"text":"new"}],"gone":[]}');
     const { status, out } = await dualdb(["--sqlite", target, "--file", document, "--rejects", rejects, "--quiet"]);
     expect(out).toBe(`  notes            3 rows: 1 inserted, 1 kept, 1 set aside
+    1 refused: notes.text, NULL in a column that is NOT NULL: 2
   gone was left out: sqlite has no such table
 Rows kept differ from the file's, and nothing tells which are newer: --overwrite takes the file's.
 Rows set aside are in ${rejects}, each with the reason.

@@ -6,6 +6,7 @@ import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { compareDatabases } from "../../src/migrate/compare.js";
 import { type CopyOptions, type CopyReport, copy } from "../../src/migrate/copy.js";
+import type { Progress } from "../../src/migrate/progress.js";
 import type { Reject } from "../../src/migrate/rejects.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { openAt } from "../support/libsql.js";
@@ -370,6 +371,23 @@ describe("two databases that are no pair", () => {
     ]);
     // The identity goes on behind the highest key.
     expect(await runAt(both.url, "INSERT INTO people DEFAULT VALUES RETURNING id")).toEqual([{ id: 501 }]);
+  });
+
+  test("shows which table it looks at before it makes any, and can be ended there", async () => {
+    const both = await databases(
+      "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY)",
+      "",
+    );
+    const controller = new AbortController();
+    const steps: string[] = [];
+    const onProgress = ({ step, table }: Progress) => {
+      steps.push(`${step} ${table}`);
+      controller.abort();
+    };
+    const ended = both.copy({ createTables: true, onProgress, signal: controller.signal });
+    await expect(ended).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(steps).toEqual(["survey a"]);
+    expect(await runAt(both.url, "SELECT relname FROM pg_class WHERE relname IN ('a', 'b')")).toEqual([]);
   });
 
   test("a table without a key goes into an empty one, and is left out else", async () => {

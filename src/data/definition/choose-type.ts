@@ -17,9 +17,9 @@ export function chooseType(column: DiscoveredColumn, survey: ColumnSurvey, isKey
   const candidates = namedBy(declared, survey).filter(({ type }) => !isKey || !differsInKeys.test(type));
   const fitting = candidates.find(({ fits }) => fits);
   if (fitting !== undefined)
-    return { type: fitting.type, note: noteOf(declared, candidates[0]?.type, fitting.type, survey) };
+    return { type: fitting.type, note: noteOf(declared, candidates[0]?.type, fitting.type, survey, isKey) };
   const type = byValues(column, survey);
-  return { type, note: noteOf(declared, candidates[0]?.type, type, survey) };
+  return { type, note: noteOf(declared, candidates[0]?.type, type, survey, isKey) };
 }
 
 const differsInKeys = /^(timestamp|time\b|numeric\(\d+,[1-9])/;
@@ -116,11 +116,19 @@ function kindsIn({ integers, reals, texts, blobs }: ColumnSurvey): string {
     .join(", ");
 }
 
-function noteOf(declared: string, richest: string | undefined, type: string, survey: ColumnSurvey): string | null {
-  if (survey.withNul > 0) return `${survey.withNul} texts have NUL, which ${type} cannot hold: they will be altered`;
+function noteOf(
+  declared: string,
+  richest: string | undefined,
+  type: string,
+  survey: ColumnSurvey,
+  isKey: boolean,
+): string | null {
+  const { withNul } = survey;
+  const texts = withNul === 1 ? "1 text has" : `${withNul.toLocaleString("en")} texts have`;
+  if (withNul > 0) return `${texts} NUL, which ${type} cannot hold: ${isKey ? "refused in a key" : "altered"}`;
   const mixed = type === "text" && /,|blob/.test(kindsIn(survey));
   if (mixed)
-    return `declared ${declared || "without a type"}, but holds ${kindsIn(survey)}: made text, which alters what is none`;
+    return `declared ${declared || "without a type"}, but holds ${kindsIn(survey)}: made text, and the rest arrives as text`;
   if (richest === undefined || richest === type) return null;
   return `declared ${declared}, but not every value survives as ${richest}: made ${type}`;
 }

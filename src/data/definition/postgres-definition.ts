@@ -18,10 +18,17 @@ export interface SurveyedTable {
   readonly columns: ReadonlyMap<string, ColumnSurvey>;
 }
 
-/** Surveys tables of SQLite, each whole, and says how to make them in PostgreSQL. */
-export async function definePostgres(sqlite: Transaction, tables: readonly DiscoveredTable[]): Promise<Definition> {
+/** Surveys tables of SQLite, each whole, which takes its time, and says how to make them in PostgreSQL. */
+export async function definePostgres(
+  sqlite: Transaction,
+  tables: readonly DiscoveredTable[],
+  onTable?: (name: string) => void,
+): Promise<Definition> {
   const surveyed: SurveyedTable[] = [];
-  for (const table of tables) surveyed.push({ table, columns: await surveyColumns(sqlite, table) });
+  for (const table of tables) {
+    onTable?.(table.name);
+    surveyed.push({ table, columns: await surveyColumns(sqlite, table) });
+  }
   const { notes, ...definition } = postgresDefinition(surveyed);
   return { ...definition, notes: [...notes, ...(await leftBehind(sqlite, tables))] };
 }

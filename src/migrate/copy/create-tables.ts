@@ -6,6 +6,8 @@ import { literal, quote } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import type { Databases } from "../databases.js";
+import type { ToolOptions } from "../options.js";
+import { endIfAsked } from "../progress.js";
 import { timeoutMs } from "./run.js";
 
 /** Tables that were made for a copy, and what is cheaper to make when the rows are there. */
@@ -21,12 +23,12 @@ export interface CreatedTables {
 /**
  * Makes the tables that the target lacks. What decides about rows comes with the tables: keys, NOT NULL, unique indexes, foreign keys.
  * Tables whose other indexes an earlier run has not come to get them now.
- * @throws CONFIG_INVALID for a table that neither side has, before anything is made.
+ * @throws CONFIG_INVALID for a table that neither side has, INTERRUPTED, both before anything is made.
  */
 export async function createTables(
   { sqlite, postgres }: Databases,
   from: Side,
-  wanted: readonly string[] | undefined,
+  { tables: wanted, signal, onProgress }: ToolOptions,
 ): Promise<CreatedTables> {
   const found = {
     sqlite: await sqlite.transaction({ mode: "read" }, discoverSqlite),
@@ -37,7 +39,11 @@ export async function createTables(
   if (from === "postgres") return intoSqlite(sqlite, missing);
   const unfinished = await unfinishedTables(postgres);
   const tables = [...missing, ...found.sqlite.filter(({ name }) => unfinished.has(name))];
-  const define = (source: Transaction) => definePostgres(source, tables);
+  const define = (source: Transaction) =>
+    definePostgres(source, tables, (table) => {
+      endIfAsked(signal);
+      onProgress?.({ step: "survey", table, rows: 0, total: null });
+    });
   const definition = await sqlite.transaction({ mode: "read" }, define);
   return intoPostgres(postgres, definition, missing, tables);
 }
