@@ -2,10 +2,10 @@ import { v7 } from "uuid";
 import { codes, DualDbError, errorFields } from "./errors.js";
 import { orderOf } from "./http/body.js";
 import { publicError, publicJson } from "./http/public.js";
-import { MigrationRun } from "./http/run.js";
+import { MigrationRun, type RunReport } from "./http/run.js";
 import { authorize } from "./http/token.js";
 import type { ToolOptions } from "./migrate/options.js";
-import { migrationStatus } from "./migrate/status.js";
+import { type MigrationStatus, migrationStatus } from "./migrate/status.js";
 
 export type { PublicError } from "./http/public.js";
 export type { RunReport } from "./http/run.js";
@@ -20,7 +20,8 @@ export type MigrationHandler = (request: Request) => Promise<Response>;
 
 /**
  * A migration over HTTP, for any framework that speaks `Request` and `Response`.
- * `GET`: 200 with `{ ok: true, status, run }`, where the databases are on the way and how far the last run has come (null: none yet).
+ * `GET`: 200 with `{ ok: true, status, run }`, where the databases are on the way and how far the last run of this process has come (null:
+ * it has started none; one that was killed has ended with its process, and the status says what is still owed).
  * `POST`: 202 with `{ ok: true, run }`, the id of a run that copies and then verifies, or with `{ "dryRun": true }` looks as `dualdb doctor`
  * does. One at a time; one that was killed is taken up by the next.
  * Else `{ ok: false, error: { code, … } }` with the code's HTTP status: 401 without the token and 503 where none is configured, 405, 409
@@ -34,10 +35,18 @@ export function createMigrationHandler(options: MigrationHandlerOptions = {}): M
 /** A status asks both databases for much, so that those who ask at once, or again and again, share one. */
 const statusKeptMs = 2_000;
 
+interface KeptStatus {
+  /** The last beginning or end of a run before it. */
+  readonly event: string;
+  /** By the monotonic clock, in milliseconds; infinite while it is being looked for. */
+  readonly at: number;
+  readonly found: Promise<MigrationStatus>;
+}
+
 class MigrationService {
   readonly #options: MigrationHandlerOptions;
   #run: MigrationRun | null = null;
-  #status: { readonly at: number; readonly found: ReturnType<typeof migrationStatus> } | null = null;
+  #status: KeptStatus | null = null;
 
   constructor(options: MigrationHandlerOptions) {
     this.#options = options;
@@ -53,20 +62,25 @@ class MigrationService {
   }
 
   async #answer(request: Request): Promise<Response> {
-    if (request.method === "GET")
-      return json(200, publicJson({ ok: true, status: await this.#look(), run: this.#run?.report ?? null }));
+    if (request.method === "GET") return json(200, publicJson({ ok: true, ...(await this.#look()) }));
     if (request.method === "POST")
       return json(202, publicJson({ ok: true, run: this.#start((await orderOf(request)).dryRun) }));
     throw new DualDbError("METHOD_NOT_ALLOWED", "Use GET or POST.");
   }
 
-  #look(): ReturnType<typeof migrationStatus> {
+  /** The run first, and a status that is no older than its beginning or its end: it has seen all that an ended run did. */
+  async #look(): Promise<{ readonly status: MigrationStatus; readonly run: RunReport | null }> {
+    const run = this.#run?.report ?? null;
+    return { status: await this.#statusAfter(run === null ? "" : `${run.id} ${run.state}`), run };
+  }
+
+  #statusAfter(event: string): Promise<MigrationStatus> {
     const now = performance.now();
-    if (this.#status === null || now - this.#status.at > statusKeptMs) {
+    if (this.#status === null || this.#status.event !== event || now - this.#status.at > statusKeptMs) {
       const found = migrationStatus(this.#tools);
-      this.#status = { at: Number.POSITIVE_INFINITY, found };
+      this.#status = { event, at: Number.POSITIVE_INFINITY, found };
       const settle = () => {
-        this.#status = { at: performance.now(), found };
+        this.#status = { event, at: performance.now(), found };
       };
       found.then(settle, () => {
         this.#status = null;
@@ -81,7 +95,6 @@ class MigrationService {
     const id = v7();
     this.#run = new MigrationRun(id, dryRun, this.#tools);
     void this.#run.run();
-    this.#status = null;
     return id;
   }
 
