@@ -1,3 +1,4 @@
+import type { Side } from "../engines/engine.js";
 import { type DualDbError, hasCode } from "../errors.js";
 import { nameOn, type Table } from "./table.js";
 
@@ -16,9 +17,18 @@ export interface RefusedBecause {
 
 /** What its error says of a row of this table, with what the table's catalogue adds. */
 export function refusedBecause(table: Table, error: DualDbError): RefusedBecause {
-  const names = new Map(table.columns.map((column) => [nameOn(error.side ?? "postgres", column), column.name]));
   const columns = namedBy(error) ?? table.checkColumns?.find(({ name }) => name === error.details.constraint)?.columns;
-  return { column: (columns ?? []).map((name) => names.get(name) ?? name).join(", "), reason: reasonOf(error) };
+  return { column: listed(table, error.side ?? "postgres", columns ?? []), reason: reasonOf(error) };
+}
+
+/** A row without its parent, and the columns of the foreign key by PostgreSQL's names. */
+export function refusedAsOrphan(table: Table, columns: readonly string[]): RefusedBecause {
+  return { column: listed(table, "postgres", columns), reason: orphaned };
+}
+
+function listed(table: Table, side: Side, columns: readonly string[]): string {
+  const names = new Map(table.columns.map((column) => [nameOn(side, column), column.name]));
+  return columns.map((name) => names.get(name) ?? name).join(", ");
 }
 
 /** A key has all of its columns in the details. */

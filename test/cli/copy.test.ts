@@ -90,7 +90,7 @@ describe("dualdb copy", () => {
     await runAt(url, "CREATE TABLE authors (id int PRIMARY KEY CHECK (id <> 7), name text, born date)");
     const { status, out } = await dualdb(args);
     expect(status).toBe(3);
-    expect(out).toContain("1 refused: authors, a CHECK does not hold (authors_id_check): 7");
+    expect(out).toContain("1 refused: authors.id, a CHECK does not hold (authors_id_check): 7");
     expect(out).toContain("books was left out: PostgreSQL has no such table");
     expect(out).toContain(`Rows set aside are in ${rejects}: correct them, then run `);
     expect(out).toContain(`npx dualdb copy --retry-rejects --rejects ${rejects}.`);

@@ -230,8 +230,8 @@ describe("two databases that are no pair", () => {
         ["altered", "word", ["broken"], 1],
         ["refused", "n", ["large", "huge"], 2],
         ["refused", "n", ["text"], 1],
-        ["refused", "", ["orphan1", "orphan2"], 2],
-        ["refused", "", ["rude"], 1],
+        ["refused", "parent", ["orphan1", "orphan2"], 2],
+        ["refused", "word", ["rude"], 1],
       ]),
     );
     const file = join(both.rejects, "children.jsonl");

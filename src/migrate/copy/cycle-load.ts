@@ -10,10 +10,11 @@ export interface CycleTable {
   readonly foreignKeys: readonly ForeignKey[];
 }
 
-/** A row whose parent is nowhere, by its key. */
+/** A row whose parent is nowhere, by its key, and the columns of that foreign key. */
 export interface Orphan {
   readonly table: Table;
   readonly key: string;
+  readonly columns: readonly string[];
 }
 
 /**
@@ -49,7 +50,7 @@ export class CycleLoad {
     for (let found = -1; found !== orphans.length; ) {
       found = orphans.length;
       for (const staged of this.#staged) {
-        for (const key of await this.#withoutParents(staged)) orphans.push({ table: staged.table, key });
+        orphans.push(...(await this.#withoutParents(staged)));
       }
     }
     return orphans;
@@ -65,15 +66,17 @@ export class CycleLoad {
     return this.#staged.map((_, index) => Number(row?.[`n${index}`]));
   }
 
-  async #withoutParents(staged: StagedTable): Promise<string[]> {
-    const keys: string[] = [];
+  async #withoutParents(staged: StagedTable): Promise<Orphan[]> {
+    const { table } = staged;
+    const orphans: Orphan[] = [];
     for (const foreignKey of staged.foreignKeys) {
       const parent = this.#staged.find(({ postgresName }) => postgresName === foreignKey.parent);
       const text = staged.orphansText(foreignKey, parent?.name ?? null);
       const rows = await this.#transaction.query({ sql: text, text, values: [] });
-      for (const row of rows) keys.push(String(row.row_key));
+      const { columns } = foreignKey;
+      orphans.push(...rows.map((row) => ({ table, key: String(row.row_key), columns })));
     }
-    return keys;
+    return orphans;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Component, componentsOf } from "../../data/components.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
-import { orphaned } from "../../data/refusal.js";
+import { refusedAsOrphan } from "../../data/refusal.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
@@ -9,7 +9,7 @@ import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { tidyTable } from "./aftermath.js";
 import type { Batch, RefusedRow } from "./batch.js";
 import { batchesOf } from "./batches.js";
-import { CycleLoad } from "./cycle-load.js";
+import { CycleLoad, type Orphan } from "./cycle-load.js";
 import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
@@ -129,23 +129,20 @@ class IntoPostgres {
     const orphans = await load.orphans();
     const written = await load.finish();
     for (const [index, one] of runs.entries()) {
-      const keys = orphans.filter(({ table }) => table === one.table).map(({ key }) => key);
-      await this.#orphaned(one, keys);
+      const lost = orphans.filter(({ table }) => table === one.table);
+      await this.#orphaned(one, lost);
       one.tally.written += written[index] ?? 0;
-      one.tally.alreadyThere -= keys.length + (written[index] ?? 0);
+      one.tally.alreadyThere -= lost.length + (written[index] ?? 0);
     }
   }
 
-  async #orphaned(one: TableRun, keys: readonly string[]): Promise<void> {
+  async #orphaned(one: TableRun, lost: readonly Orphan[]): Promise<void> {
     const { table } = one;
-    const rows = await exactRowsOf(this.#source, table, keys);
-    const finding = (key: string): Finding => ({
-      table: table.name,
-      key,
-      column: "",
-      reason: orphaned,
-      action: "refused",
-    });
+    const columns = new Map(lost.map((orphan) => [orphan.key, orphan.columns]));
+    const rows = await exactRowsOf(this.#source, table, [...columns.keys()]);
+    const finding = (key: string): Finding => {
+      return { table: table.name, key, ...refusedAsOrphan(table, columns.get(key) ?? []), action: "refused" };
+    };
     await one.setAside(rows.map((row) => ({ row, finding: finding(row.key) })));
   }
 

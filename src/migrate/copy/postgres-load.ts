@@ -1,4 +1,4 @@
-import { reasonOf } from "../../data/refusal.js";
+import { refusedAsOrphan, refusedBecause } from "../../data/refusal.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
@@ -99,11 +99,13 @@ export class PostgresLoad {
     error: DualDbError,
   ): Promise<number> {
     const orphans = error.details.sqlState === foreignKeyViolated ? await this.#orphans(transaction, part) : [];
-    for (const index of orphans) refused.set(index, refusedBecause(error));
-    if (orphans.length > 0) return this.#load(transaction, part.without(orphans), mode, refused);
+    for (const { index, columns } of orphans)
+      if (!refused.has(index)) refused.set(index, this.#orphaned(columns, error));
+    if (orphans.length > 0)
+      return this.#load(transaction, part.without(orphans.map(({ index }) => index)), mode, refused);
     const [only] = part.indexes;
     if (part.size === 1 && only !== undefined) {
-      refused.set(only, refusedBecause(error));
+      refused.set(only, refusedBecause(this.#table, error));
       return 0;
     }
     let written = 0;
@@ -125,14 +127,21 @@ export class PostgresLoad {
   }
 
   /** The lines whose parents are not there. */
-  async #orphans(transaction: PostgresTransaction, part: Part): Promise<number[]> {
+  async #orphans(transaction: PostgresTransaction, part: Part): Promise<OrphanedLine[]> {
     const outside = this.#foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
     if (outside.length === 0) return [];
     await transaction.script(stageText(this.#table));
     await transaction.copyIn(copyText(this.#table, stage, null, [ordinal]), part.numbered());
-    const text = outside.map(orphansText).join(" UNION ");
+    const text = outside.map(orphansText).join(" UNION ALL ");
     const rows = await transaction.query({ sql: text, text, values: [] });
-    return rows.map(({ n }) => Number(n));
+    return rows.map(({ n, k }) => ({ index: Number(n), columns: outside[Number(k)]?.columns ?? [] }));
+  }
+
+  /** PostgreSQL names the foreign key of one of them. */
+  #orphaned(columns: readonly string[], error: DualDbError): Refused {
+    const told = refusedBecause(this.#table, error);
+    const found = refusedAsOrphan(this.#table, columns);
+    return found.column === told.column ? told : found;
   }
 }
 
@@ -195,8 +204,10 @@ const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
 
-function refusedBecause(error: DualDbError): Refused {
-  return { column: error.column ?? "", reason: reasonOf(error) };
+/** A line whose parent is not there, and the columns of that foreign key. */
+interface OrphanedLine {
+  readonly index: number;
+  readonly columns: readonly string[];
 }
 
 /** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
@@ -237,10 +248,10 @@ function comparable(column: Table["columns"][number], alias: string): string {
   return column.kind === "other" || column.type === "json" ? `${name}::text` : name;
 }
 
-function orphansText({ columns, parent, parentColumns }: ForeignKey): string {
+function orphansText({ columns, parent, parentColumns }: ForeignKey, index: number): string {
   const given = columns.map((name) => `s.${quote(name)} IS NOT NULL`);
   const same = columns.map((name, index) => `p.${quote(parentColumns[index] ?? name)} = s.${quote(name)}`);
-  return `SELECT s.${ordinal} AS n FROM ${stage} AS s WHERE ${given.join(" AND ")}
+  return `SELECT s.${ordinal} AS n, ${index} AS k FROM ${stage} AS s WHERE ${given.join(" AND ")}
     AND NOT EXISTS (SELECT 1 FROM ${quote(parent)} AS p WHERE ${same.join(" AND ")})`;
 }
 
