@@ -8,8 +8,9 @@ import { toolCommand } from "./tool.js";
 const jsonHelp = `
 The JSON document: { ok, healthy, databases, problems, tables, findings }. healthy is null where a database cannot be
 looked at. databases: [{ side, name, version, encryption, error: { code, message }, problems }]; problems: [{ severity:
-error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows }]; findings: [{ table, column,
-reason, action: altered | wrapped | refused, count, keys: the first ten }].
+error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows, refused: how many of
+them would not arrive }]; findings: [{ table, column, reason, action: altered | wrapped | refused, count, keys: the
+first ten }].
 
 Exit status: 0 every row would arrive as it is; 3 something would not; 1 a database cannot be looked at.`;
 
@@ -62,12 +63,11 @@ function printProblem({ severity, side, table, column, problem }: Problem, termi
 function printTables({ tables }: DoctorReport, terminal: Terminal): void {
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   const digits = Math.max(0, ...tables.map(({ rows }) => counted(rows).length));
-  for (const { table, rows } of tables)
-    line(
-      terminal,
-      null,
-      `scanned  ${table.padEnd(width)}  ${counted(rows).padStart(digits)} ${rows === 1 ? "row" : "rows"}`,
-    );
+  for (const { table, rows, refused } of tables) {
+    const size = `${counted(rows).padStart(digits)} ${rows === 1 ? "row" : "rows"}`;
+    const more = refused > 0 ? `, ${counted(refused)} would not arrive` : "";
+    line(terminal, null, `scanned  ${table.padEnd(width)}  ${size}${more}`);
+  }
 }
 
 const colours: Record<FindingGroup["action"], Colour> = { altered: "yellow", wrapped: "yellow", refused: "red" };

@@ -5,8 +5,12 @@ import {
   type Pairing,
   pairTables,
   surveyPairing,
+  type TablePair,
 } from "../data/catalogue/discover.js";
+import { componentsOf } from "../data/components.js";
 import type { Finding } from "../data/finding.js";
+import { TableGraph } from "../data/graph.js";
+import type { Table } from "../data/table.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { configFor, onlyTables, openEngine } from "./databases.js";
@@ -14,8 +18,8 @@ import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
 import { FindingGroups } from "./doctor/groups.js";
 import { privilegeProblems } from "./doctor/privileges.js";
 import { reading } from "./doctor/reading.js";
-import { findDuplicates, findOrphans } from "./doctor/relations.js";
-import { type ScannedTable, scanTable } from "./doctor/scan.js";
+import { findBereft, findDuplicates, findOrphans } from "./doctor/relations.js";
+import { type Scan, type ScannedTable, scanRows } from "./doctor/scan.js";
 import { schemaProblems } from "./doctor/schema.js";
 import type { ToolOptions } from "./options.js";
 
@@ -118,16 +122,22 @@ class Examination {
     return { healthy, problems, tables, findings };
   }
 
-  #scan(pairing: Pairing): Promise<ScannedTable[]> {
+  /** Parents first: a row does not arrive whose parent does not. */
+  #scan({ pairs }: Pairing): Promise<ScannedTable[]> {
+    const graph = new TableGraph(pairs.map(({ table }) => table));
     return reading(this.#sqlite, this.#config, async (transaction) => {
-      const scanned: ScannedTable[] = [];
-      for (const pair of pairing.pairs) {
-        const scan = { pair, transaction, postgres: this.#postgres, options: this.#options, groups: this.#groups };
-        scanned.push(await scanTable(scan));
-        await findOrphans(scan, pairing);
-        await findDuplicates(scan);
+      const rows = new Map<Table, number>();
+      const scanOf = (pair: TablePair): Scan => {
+        return { pair, transaction, postgres: this.#postgres, options: this.#options, groups: this.#groups };
+      };
+      for (const { tables, isCyclic } of componentsOf(graph)) {
+        const scans = pairs.filter(({ table }) => tables.includes(table)).map(scanOf);
+        for (const scan of scans) rows.set(scan.pair.table, await scanRows(scan));
+        await (isCyclic ? findInCycle(scans, graph) : findAlone(scans, graph));
       }
-      return scanned;
+      return pairs.map(({ table }) => {
+        return { table: table.name, rows: rows.get(table) ?? 0, refused: this.#groups.refusedRows(table) };
+      });
     });
   }
 
@@ -136,5 +146,24 @@ class Examination {
     const right = await this.#postgres.transaction({ mode: "read", timeoutMs: catalogueTimeoutMs }, discoverPostgres);
     const paired = onlyTables(pairTables(left, right), this.#options.tables);
     return this.#sqlite.transaction({ mode: "read" }, (reader) => surveyPairing(reader, paired, this.#options.epochs));
+  }
+}
+
+/** An orphan leaves its unique value to another row. */
+async function findAlone(scans: readonly Scan[], graph: TableGraph): Promise<void> {
+  for (const scan of scans) {
+    await findOrphans(scan, graph);
+    await findBereft(scan, graph);
+    await findDuplicates(scan);
+  }
+}
+
+/** The rows of a cycle come together, so that their parents are looked at last; and each that goes may take others along. */
+async function findInCycle(scans: readonly Scan[], graph: TableGraph): Promise<void> {
+  for (const scan of scans) await findDuplicates(scan);
+  for (const scan of scans) await findOrphans(scan, graph);
+  for (let isAny = true; isAny; ) {
+    isAny = false;
+    for (const scan of scans) isAny = (await findBereft(scan, graph)) || isAny;
   }
 }

@@ -14,8 +14,8 @@ import {
   changes,
   expectedRows,
   type Flaw,
+  flaws,
   makeDirtyFile,
-  named,
   refusals,
   storedFrom,
   storedRows,
@@ -97,8 +97,10 @@ describe("a file with everything that can be wrong with rows", () => {
     const { pair, doctor } = await withDirtyFile();
     const before = await storedRows(pair.file);
     const { status, report } = await doctor();
-    expect(each(report.findings).map(said).sort()).toEqual(named.map(said).sort());
+    expect(each(report.findings).map(said).sort()).toEqual(flaws.map(said).sort());
     expect({ status, healthy: report.healthy }).toEqual({ status: 3, healthy: false });
+    for (const { table, refused } of report.tables)
+      expect(refused).toBe(refusals.filter((flaw) => flaw.table === table).length);
     expect(await storedRows(pair.file)).toEqual(before);
     expect(Object.values(await arrivedRows(pair.url)).flatMap((rows) => Object.keys(rows))).toEqual([]);
   });

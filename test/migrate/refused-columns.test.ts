@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { copy } from "../../src/migrate/copy.js";
+import { doctor } from "../../src/migrate/doctor.js";
 import { exportData } from "../../src/migrate/export.js";
 import { importData } from "../../src/migrate/import.js";
 import { rejectsIn } from "../../src/migrate/rejects.js";
@@ -60,6 +61,14 @@ async function columnsIn(folder: string): Promise<Record<string, string>> {
 }
 
 describe("the columns of a constraint that PostgreSQL refuses a row for are named", () => {
+  test("by the doctor", async () => {
+    const pair = await databases(false);
+    const { findings } = await doctor({ env: pair.env("---") });
+    expect(Object.fromEntries(findings.map(({ table, keys, column }) => [`${table} ${keys}`, column]))).toEqual(
+      expected,
+    );
+  });
+
   test("by a copy between databases that are no pair", async () => {
     const pair = await databases(false);
     const rejects = join(freshDirectory(), "rejects");

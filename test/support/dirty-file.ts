@@ -9,12 +9,8 @@ import { runAt } from "./postgres.js";
 export interface Flaw extends Finding {
   /** What PostgreSQL itself says, where that is other words. */
   readonly refusedWith?: string;
-  /** What the column holds in PostgreSQL, as JSON; absent where the row cannot go, or goes as it is. */
+  /** What the column holds in PostgreSQL, as JSON; absent where the row cannot go. */
   readonly arrives?: unknown;
-  /** The doctor names every row of a duplicate, and one of them can go. */
-  readonly goes?: boolean;
-  /** Nothing is wrong with the row itself: it waits for another that cannot go, and the doctor names that one. */
-  readonly waits?: boolean;
 }
 
 const orphan = "the row that its foreign key points to is not there";
@@ -39,7 +35,7 @@ const wrap = (key: string, text: string): Flaw => ({
 });
 
 /** All that is wrong with the dirty file: each row has one flaw. */
-const flaws: readonly Flaw[] = [
+export const flaws: readonly Flaw[] = [
   wrap("no-json", "not json at all"),
   wrap("empty-json", ""),
   altered("messages", "twice", "metadata", "duplicate keys in JSON", { a: 2, b: [{ c: 4 }] }),
@@ -60,7 +56,6 @@ const flaws: readonly Flaw[] = [
   refused("documents", "maybe", "is_public", "neither 0 nor 1 in a flag column"),
   refused("document_collaborators", "lost", "document_id", "no such row in documents", orphan),
   refused("user_analysis_history", "lost", "user_id", "no such row in user_profiles", orphan),
-  { ...refused("members", "2", "email", duplicate), goes: true },
   refused("members", "3", "email", duplicate, "another row has the same unique value"),
   refused("members", "4", "name", "NULL in a column that is NOT NULL"),
   refused("members", "5", "mood", "no value of mood", "no value of the column's type"),
@@ -69,13 +64,11 @@ const flaws: readonly Flaw[] = [
   altered("members", "8", "level", "fraction in an integer column", 2),
   refused("invoices", "2", "member", "no such row in members", orphan),
   // The mirror takes the parent along, and hears that it is refused.
-  { ...refused("invoices", "5", "member", orphan, "no value of the column's type"), waits: true },
+  refused("invoices", "5", "member", "its row in members would not arrive", "no value of the column's type"),
 ];
 
-/** Those that the doctor names. */
-export const named = flaws.filter(({ waits }) => waits !== true);
 /** Those whose rows cannot go. */
-export const refusals = flaws.filter(({ action, goes }) => action === "refused" && goes !== true);
+export const refusals = flaws.filter(({ action }) => action === "refused");
 /** Those whose rows go with a change. */
 export const changes = flaws.filter(({ action }) => action !== "refused");
 

@@ -33,8 +33,8 @@ interface PlacedRow {
   readonly row: SourceRow;
 }
 
-/** What tells the rows of a table apart and orders them: the rowid, by a name that no column has taken, or the key of a table without. */
-async function orderOf(transaction: Transaction, table: Table): Promise<readonly string[]> {
+/** What tells the rows of a table apart and orders them as they are stored: the rowid, by a name that no column has taken, or the key of a table without. */
+export async function orderOf(transaction: Transaction, table: Table): Promise<readonly string[]> {
   const listed = await transaction.query(
     statement("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", [table.name]),
   );

@@ -1,5 +1,6 @@
 import type { TablePair } from "../../data/catalogue/discover.js";
 import { type ConvertedRow, toPostgres } from "../../data/conversion/convert.js";
+import type { Finding } from "../../data/finding.js";
 import { everyRow } from "../../data/rows/every-row.js";
 import type { Engine, Transaction } from "../../engines/engine.js";
 import type { ToolOptions } from "../options.js";
@@ -10,6 +11,8 @@ import { Trial } from "./trial.js";
 export interface ScannedTable {
   readonly table: string;
   readonly rows: number;
+  /** How many of them would not arrive. */
+  readonly refused: number;
 }
 
 /** What the scan of a table works with. */
@@ -22,20 +25,24 @@ export interface Scan {
   readonly groups: FindingGroups;
 }
 
-/** Reads every row of SQLite's table and converts it as the mirror would; what only PostgreSQL can tell is tried there. */
-export async function scanTable({ pair, transaction, postgres, options, groups }: Scan): Promise<ScannedTable> {
+/** Reads every row of SQLite's table and converts it as the mirror would; what only PostgreSQL can tell is tried there. Tells how many. */
+export async function scanRows({ pair, transaction, postgres, options, groups }: Scan): Promise<number> {
   const { table } = pair;
   const trial = new Trial(postgres, pair);
   let rows = 0;
   for await (const page of everyRow("sqlite", transaction, table)) {
     endIfAsked(options.signal);
     const converted = page.map((row) => toPostgres(table, row));
-    for (const { findings } of converted) for (const finding of findings) groups.add(finding);
-    for (const finding of await trial.findings(converted.filter(isCarried))) groups.add(finding);
+    const tried = await trial.findings(converted.filter(isCarried));
+    for (const row of converted) groups.row(table, allOf(row, tried.get(row)));
     rows += page.length;
     options.onProgress?.({ step: "scan", table: table.name, rows, total: null });
   }
-  return { table: table.name, rows };
+  return rows;
+}
+
+function allOf({ findings }: ConvertedRow, tried: Finding | undefined): readonly Finding[] {
+  return tried === undefined ? findings : [...findings, tried];
 }
 
 function isCarried({ findings }: ConvertedRow): boolean {

@@ -40,11 +40,11 @@ export class Trial {
   }
 
   /** The rows that PostgreSQL refuses, each with its reason. */
-  async findings(rows: readonly ConvertedRow[]): Promise<Finding[]> {
-    if (this.#table.key.length === 0) return [];
+  async findings(rows: readonly ConvertedRow[]): Promise<ReadonlyMap<ConvertedRow, Finding>> {
+    const found = new Map<ConvertedRow, Finding>();
+    if (this.#table.key.length === 0) return found;
     const doubtful = this.#every ? rows : rows.filter((row) => this.#isDoubtful(row.values));
-    if (doubtful.length === 0) return [];
-    const found: Finding[] = [];
+    if (doubtful.length === 0) return found;
     await this.#rolledBack(async (transaction) => {
       await transaction.script(
         `CREATE TEMPORARY TABLE ${trialName} (LIKE ${quotedOn("postgres", this.#table)} INCLUDING ALL) ON COMMIT DROP`,
@@ -55,7 +55,11 @@ export class Trial {
   }
 
   /** All at once, and where that fails in halves, until the offending rows stand alone. */
-  async #try(transaction: Transaction, rows: readonly ConvertedRow[], found: Finding[]): Promise<void> {
+  async #try(
+    transaction: Transaction,
+    rows: readonly ConvertedRow[],
+    found: Map<ConvertedRow, Finding>,
+  ): Promise<void> {
     const error = await this.#refusal(
       transaction,
       rows.map(({ values }) => values),
@@ -64,7 +68,7 @@ export class Trial {
     if (error === null || only === undefined) return;
     if (others.length === 0) {
       // Duplicates are looked for by themselves, over the whole table.
-      if (error.details.sqlState !== uniqueViolation) found.push(await this.#finding(transaction, only, error));
+      if (error.details.sqlState !== uniqueViolation) found.set(only, await this.#finding(transaction, only, error));
       return;
     }
     const middle = Math.ceil(rows.length / 2);
