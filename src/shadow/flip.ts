@@ -2,6 +2,7 @@ import sql, { raw } from "sql-template-tag";
 import { quotedOn } from "../data/table.js";
 import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
+import { advance, countersOf } from "./counters.js";
 import { Journal, type Refusal, refusalText } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, Recovery } from "./recovery.js";
@@ -168,8 +169,21 @@ export class Flip {
         if (!(await this.#journals.sqlite.isEmpty(sqlite))) throw overtaken();
         if (!(await bumpCas(sqlite, states.sqlite.cas))) throw overtaken();
       });
+      await this.#advanceCounters(transaction);
       await movePostgresState(transaction, "postgres", "postgres", this.#clock());
     });
+  }
+
+  /**
+   * SQLite's rows have come with their numbers, and PostgreSQL gives the next ones. A counter that this user may not set stays behind:
+   * nobody could write if that stopped the flip here, and `dualdb verify` names it.
+   */
+  async #advanceCounters(postgres: Transaction): Promise<void> {
+    const counters = await countersOf(postgres, this.#pair.graph.tables);
+    await advance(
+      postgres,
+      counters.filter(({ settable }) => settable),
+    );
   }
 
   /**
