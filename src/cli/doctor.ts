@@ -9,8 +9,8 @@ const jsonHelp = `
 The JSON document: { ok, healthy, databases, problems, tables, findings }. healthy is null where a database cannot be
 looked at. databases: [{ side, name, version, encryption, error: { code, message }, problems }]; problems: [{ severity:
 error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows, refused: how many of
-them would not arrive }]; findings: [{ table, column, reason, action: altered | wrapped | refused, count, keys: the
-first ten }].
+them would not arrive, planned: whether the table is yet to be made }]; findings: [{ table, column, reason, action:
+altered | wrapped | refused, count, keys: the first ten }].
 
 Exit status: 0 every row would arrive as it is; 3 something would not; 1 a database cannot be looked at.`;
 
@@ -21,7 +21,12 @@ export function doctorCommand(terminal: Terminal, finish: (status: number) => vo
       name: "doctor",
       description: "look at both databases and at every row, and say what would not arrive as it is; changes nothing",
       jsonHelp,
-      run: doctor,
+      configure: (command) =>
+        command.option(
+          "--create-tables",
+          "scan rows of tables that PostgreSQL lacks as copy --create-tables makes them",
+        ),
+      run: (options, { createTables }) => doctor({ ...options, createTables: createTables === true }),
       print,
       status: ({ healthy }) => (healthy === null ? 1 : healthy ? 0 : 3),
     },
@@ -63,10 +68,13 @@ function printProblem({ severity, side, table, column, problem }: Problem, termi
 function printTables({ tables }: DoctorReport, terminal: Terminal): void {
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   const digits = Math.max(0, ...tables.map(({ rows }) => counted(rows).length));
-  for (const { table, rows, refused } of tables) {
+  for (const { table, rows, refused, planned } of tables) {
     const size = `${counted(rows).padStart(digits)} ${rows === 1 ? "row" : "rows"}`;
-    const more = refused > 0 ? `, ${counted(refused)} would not arrive` : "";
-    line(terminal, null, `scanned  ${table.padEnd(width)}  ${size}${more}`);
+    const more = [
+      ...(planned ? ["the table is yet to be made"] : []),
+      ...(refused > 0 ? [`${counted(refused)} would not arrive`] : []),
+    ];
+    line(terminal, null, `scanned  ${[`${table.padEnd(width)}  ${size}`, ...more].join(", ")}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Config, postgresVariables, targetName } from "../config.js";
 import {
+  type DiscoveredTable,
   discoverPostgres,
   discoverSqlite,
   type Pairing,
@@ -11,16 +12,17 @@ import { componentsOf } from "../data/components.js";
 import type { Finding } from "../data/finding.js";
 import { TableGraph } from "../data/graph.js";
 import type { Table } from "../data/table.js";
-import type { Engine, Side } from "../engines/engine.js";
+import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { configFor, onlyTables, openEngine } from "./databases.js";
 import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
 import { FindingGroups } from "./doctor/groups.js";
+import { type Plan, planTables, presentTables } from "./doctor/plan.js";
 import { privilegeProblems } from "./doctor/privileges.js";
 import { reading } from "./doctor/reading.js";
 import { findBereft, findDuplicates, findOrphans } from "./doctor/relations.js";
 import { type Scan, type ScannedTable, scanRows } from "./doctor/scan.js";
-import { schemaProblems } from "./doctor/schema.js";
+import { planProblems, schemaProblems } from "./doctor/schema.js";
 import type { ToolOptions } from "./options.js";
 
 /** Something about a database, and not about a row, that stands in the way or will be missed. */
@@ -44,6 +46,12 @@ export interface FindingGroup extends Omit<Finding, "key"> {
   readonly keys: readonly string[];
 }
 
+/** What the doctor takes beside the options of every tool. */
+export interface DoctorOptions extends ToolOptions {
+  /** Scan the rows of tables that PostgreSQL lacks, too, for those that `copy` would make of them. */
+  readonly createTables?: boolean;
+}
+
 export interface DoctorReport {
   /** Every row would arrive as it is: no finding, no error, no warning. null where a database could not be looked at. */
   readonly healthy: boolean | null;
@@ -60,7 +68,7 @@ const catalogueTimeoutMs = 60_000;
  * SQLite that PostgreSQL would get altered, wrapped or not at all. Changes nothing.
  * @throws CONFIG_INVALID, INTERRUPTED. A database that cannot be reached is part of the report.
  */
-export async function doctor(options: ToolOptions = {}): Promise<DoctorReport> {
+export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
   const config = configFor(options);
   if (config.postgres === null)
     throw new DualDbError("CONFIG_INVALID", `No PostgreSQL is named: set ${postgresVariables}, or give --pg.`);
@@ -98,12 +106,12 @@ async function reach(side: Side, config: Config, options: ToolOptions): Promise<
 
 class Examination {
   readonly #config: Config;
-  readonly #options: ToolOptions;
+  readonly #options: DoctorOptions;
   readonly #sqlite: Engine;
   readonly #postgres: Engine;
   readonly #groups = new FindingGroups();
 
-  constructor(config: Config, options: ToolOptions, sqlite: Engine, postgres: Engine) {
+  constructor(config: Config, options: DoctorOptions, sqlite: Engine, postgres: Engine) {
     this.#config = config;
     this.#options = options;
     this.#sqlite = sqlite;
@@ -111,41 +119,68 @@ class Examination {
   }
 
   async run(): Promise<Omit<DoctorReport, "databases">> {
-    const pairing = await this.#pairing();
+    const { pairing, plan } = await this.#pairing();
     const problems = [
       ...(await privilegeProblems(this.#config, this.#postgres, pairing)),
       ...schemaProblems(pairing, this.#options.tables !== undefined),
+      ...planProblems(pairing, plan),
     ];
-    const tables = await this.#scan(pairing);
+    const tables = await this.#scan(pairing, plan);
     const findings = this.#groups.all();
     const healthy = findings.length === 0 && problems.every(({ severity }) => severity === "note");
     return { healthy, problems, tables, findings };
   }
 
   /** Parents first: a row does not arrive whose parent does not. */
-  #scan({ pairs }: Pairing): Promise<ScannedTable[]> {
+  #scan({ pairs }: Pairing, { planned, statementsFor }: Plan): Promise<ScannedTable[]> {
     const graph = new TableGraph(pairs.map(({ table }) => table));
-    return reading(this.#sqlite, this.#config, async (transaction) => {
+    return this.#reading(async (transaction) => {
       const rows = new Map<Table, number>();
-      const scanOf = (pair: TablePair): Scan => {
-        return { pair, transaction, postgres: this.#postgres, options: this.#options, groups: this.#groups };
-      };
+      const scanOf = (pair: TablePair): Scan => ({
+        pair,
+        transaction,
+        postgres: this.#postgres,
+        options: this.#options,
+        groups: this.#groups,
+        making: statementsFor(pair.postgres.name),
+      });
       for (const { tables, isCyclic } of componentsOf(graph)) {
         const scans = pairs.filter(({ table }) => tables.includes(table)).map(scanOf);
         for (const scan of scans) rows.set(scan.pair.table, await scanRows(scan));
         await (isCyclic ? findInCycle(scans, graph) : findAlone(scans, graph));
       }
-      return pairs.map(({ table }) => {
-        return { table: table.name, rows: rows.get(table) ?? 0, refused: this.#groups.refusedRows(table) };
-      });
+      return pairs.map(({ table, postgres }) => ({
+        table: table.name,
+        rows: rows.get(table) ?? 0,
+        refused: this.#groups.refusedRows(table),
+        planned: planned.has(postgres.name),
+      }));
     });
   }
 
-  async #pairing(): Promise<Pairing> {
+  async #pairing(): Promise<{ readonly pairing: Pairing; readonly plan: Plan }> {
     const left = await this.#sqlite.transaction({ mode: "read" }, discoverSqlite);
     const right = await this.#postgres.transaction({ mode: "read", timeoutMs: catalogueTimeoutMs }, discoverPostgres);
-    const paired = onlyTables(pairTables(left, right), this.#options.tables);
-    return this.#sqlite.transaction({ mode: "read" }, (reader) => surveyPairing(reader, paired, this.#options.epochs));
+    const plan = await this.#plan(left, right);
+    const paired = onlyTables(pairTables(left, plan.tables), this.#options.tables);
+    const pairing = await this.#reading((reader) => surveyPairing(reader, paired, this.#options.epochs));
+    return { pairing, plan };
+  }
+
+  #reading<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return reading(this.#sqlite, this.#config, work);
+  }
+
+  /** Without the right to make tables there is no telling, and that is among the problems. */
+  async #plan(sqlite: readonly DiscoveredTable[], postgres: readonly DiscoveredTable[]): Promise<Plan> {
+    const { createTables = false, tables } = this.#options;
+    if (!createTables) return presentTables(postgres);
+    try {
+      return await this.#reading((reader) => planTables(reader, this.#postgres, { sqlite, postgres }, tables));
+    } catch (error) {
+      if (hasCode(error, "ACCESS_DENIED")) return presentTables(postgres);
+      throw error;
+    }
   }
 }
 

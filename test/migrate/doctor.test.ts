@@ -36,7 +36,7 @@ test("the file of an old bot whose rows are all right is healthy", async () => {
   await makeOldBotFile(pair.file, { rows: 50, dirty: false });
   const report = await doctor({ env: pair.env("---") });
   expect(report).toMatchObject({ healthy: true, findings: [] });
-  expect(report.tables).toContainEqual({ table: "messages", rows: 50, refused: 0 });
+  expect(report.tables).toContainEqual({ table: "messages", rows: 50, refused: 0, planned: false });
   expect(report.databases.map(({ side, error }) => [side, error])).toEqual([
     ["sqlite", null],
     ["postgres", null],
@@ -58,7 +58,7 @@ test("keeps no writer out of a file in SQLite's own journal mode", async () => {
   };
   const { tables } = await doctor({ ...given, onProgress });
   expect(await Promise.all(written)).toHaveLength(1);
-  expect(tables).toEqual([{ table: "notes", rows: 5_001, refused: 0 }]);
+  expect(tables).toEqual([{ table: "notes", rows: 5_001, refused: 0, planned: false }]);
   expect((await writer.execute("PRAGMA journal_mode")).rows).toEqual([{ journal_mode: "delete" }]);
   writer.close();
 });
@@ -111,6 +111,63 @@ test("what only PostgreSQL can refuse is tried there: keys, limits of indexes an
   ]);
 });
 
+describe("tables that PostgreSQL lacks", () => {
+  const sqlite = `CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT);
+    CREATE TABLE players (id INTEGER PRIMARY KEY, team INTEGER REFERENCES teams (id), name TEXT, since TEXT CHECK (since > ''));
+    INSERT INTO teams VALUES (1, 'one'), (2, 'a' || char(0) || 'b');
+    INSERT INTO players VALUES (1, 1, CAST(x'68e96c' AS TEXT), '2024-01-02'), (2, 9, 'b', '2024-01-02'), (3, NULL, 'c', '2024-01-02');`;
+  const tablesOf = (url: string) => runAt(url, "SELECT relname FROM pg_class WHERE relname IN ('teams', 'players')");
+
+  test("are named, and that their rows were not scanned, and how they would be", async () => {
+    const { tables, problems, findings, healthy } = await doctor(await databases(sqlite, "SELECT"));
+    expect({ tables, findings, healthy }).toEqual({ tables: [], findings: [], healthy: false });
+    const missing = problems.filter(({ severity }) => severity === "error");
+    expect(missing.map(({ table, problem }) => [table, problem])).toEqual([
+      ["players", "PostgreSQL has no such table: its rows were not scanned"],
+      ["teams", "PostgreSQL has no such table: its rows were not scanned"],
+    ]);
+    expect(missing[0]?.next).toContain("npx dualdb doctor --create-tables");
+  });
+
+  test("are scanned as the copy that makes them takes them, and are not made", async () => {
+    const options = { ...(await databases(sqlite, "SELECT")), createTables: true };
+    const { tables, problems, findings, healthy } = await doctor(options);
+    expect(healthy).toBe(false);
+    expect(tables).toEqual([
+      { table: "players", rows: 3, refused: 1, planned: true },
+      { table: "teams", rows: 2, refused: 0, planned: true },
+    ]);
+    expect(findings.map(short).sort()).toEqual([
+      "players.name altered 1 (1): text that is not UTF-8",
+      "players.team refused 1 (2): no such row in teams",
+      "teams.name altered 1 (2): NUL or a lone surrogate in text",
+    ]);
+    const notes = problems.map(({ severity, table, problem }) => [severity, table, problem]);
+    expect(notes).toContainEqual(["note", "players", "the table is not there yet"]);
+    expect(notes).toContainEqual(["note", "players", "CHECK (since > '') is left out"]);
+    expect(notes.filter(([severity]) => severity !== "note")).toEqual([]);
+    expect(await tablesOf(options.postgres)).toEqual([]);
+    const copied = await copy({ ...options, rejects: join(freshDirectory(), "rejects") });
+    expect(copied.tables.map(({ table, read, setAside }) => [table, read, setAside]).sort()).toEqual([
+      ["players", 3, 1],
+      ["teams", 2, 0],
+    ]);
+  });
+
+  test("are not scanned for somebody who may not make them", async () => {
+    const role = `looker_${process.pid}`;
+    const options = await databases(sqlite, `CREATE ROLE ${role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
+    onTestFinished(() => runAt(options.postgres, `DROP ROLE ${role}`).then(() => undefined));
+    const postgres = new URL(options.postgres);
+    postgres.username = role;
+    const { tables, problems } = await doctor({ ...options, postgres: postgres.href, createTables: true });
+    expect(tables).toEqual([]);
+    const errors = problems.filter(({ severity }) => severity === "error").map(({ problem }) => problem);
+    expect(errors).toContain("the user lacks CREATE on schema public");
+    expect(errors).toContain("PostgreSQL has no such table: its rows were not scanned");
+  });
+});
+
 describe("rows that stand in each other's way", () => {
   const both = `CREATE TABLE teams (id INTEGER PRIMARY KEY, code TEXT UNIQUE, size INTEGER);
     CREATE TABLE players (id INTEGER PRIMARY KEY, team TEXT, email TEXT, nick TEXT);
@@ -140,7 +197,7 @@ describe("rows that stand in each other's way", () => {
     const rejects = join(freshDirectory(), "rejects");
     const copied = await copy({ ...options, rejects });
     const aside = copied.tables.map(({ table, read, setAside }) => ({ table, rows: read, refused: setAside }));
-    expect(aside.sort(byTable)).toEqual([...tables].sort(byTable));
+    expect(aside.sort(byTable)).toEqual(tables.map(({ planned, ...table }) => table).sort(byTable));
     for (const { table } of tables) {
       const kept: string[] = [];
       for await (const { reject } of rejectsIn(join(rejects, `${table}.jsonl`))) kept.push(reject.key);
@@ -181,7 +238,7 @@ test("differences between the schemas are problems with a next step", async () =
   expect(report.problems.find(({ table }) => table === "keyless")?.severity).toBe("warning");
   expect(errorsOf(report)).toEqual(
     expect.arrayContaining([
-      ["postgres", "lonely", null, "PostgreSQL has no such table"],
+      ["postgres", "lonely", null, "PostgreSQL has no such table: its rows were not scanned"],
       ["sqlite", "keyless", null, expect.stringContaining("primary key")],
       ["postgres", "Order Items", "note", "the column is missing"],
       ["sqlite", "Order Items", "extra", "the column is missing"],

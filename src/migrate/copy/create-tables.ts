@@ -64,7 +64,8 @@ function assertThere(
   );
 }
 
-function missingTables(
+/** Tables of one side that the other has under no name. */
+export function missingTables(
   found: Readonly<Record<Side, readonly DiscoveredTable[]>>,
   from: Side,
 ): readonly DiscoveredTable[] {

@@ -13,6 +13,8 @@ export interface ScannedTable {
   readonly rows: number;
   /** How many of them would not arrive. */
   readonly refused: number;
+  /** Whether PostgreSQL lacks the table, so that they were scanned for the one that would be made. */
+  readonly planned: boolean;
 }
 
 /** What the scan of a table works with. */
@@ -23,12 +25,14 @@ export interface Scan {
   readonly postgres: Engine;
   readonly options: ToolOptions;
   readonly groups: FindingGroups;
+  /** The SQL that makes PostgreSQL's table; none where it is there. */
+  readonly making: readonly string[];
 }
 
 /** Reads every row of SQLite's table and converts it as the mirror would; what only PostgreSQL can tell is tried there. Tells how many. */
-export async function scanRows({ pair, transaction, postgres, options, groups }: Scan): Promise<number> {
+export async function scanRows({ pair, transaction, postgres, options, groups, making }: Scan): Promise<number> {
   const { table } = pair;
-  const trial = new Trial(postgres, pair);
+  const trial = new Trial(postgres, pair, making);
   let rows = 0;
   for await (const page of everyRow("sqlite", transaction, table)) {
     endIfAsked(options.signal);

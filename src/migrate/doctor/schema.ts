@@ -3,6 +3,7 @@ import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
 import { type Column, nameOn } from "../../data/table.js";
 import type { Side } from "../../engines/engine.js";
 import type { Problem } from "../doctor.js";
+import type { Plan } from "./plan.js";
 
 const label: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" };
 
@@ -36,8 +37,19 @@ function unmirrored({ pairs }: Pairing, table: string, reason: string): Problem 
   const isThere = pairs.some((pair) => pair.table.name === table);
   const next = isThere
     ? "Give it a primary key on both sides; until then it can only be copied, into an empty table."
-    : 'Run "npx dualdb migrate" for the package\'s tables; make your own by "npx dualdb copy --create-tables", in a pair by a migration.';
-  return problem(isThere ? "warning" : "error", isThere ? "sqlite" : "postgres", table, null, reason, next);
+    : 'Run "npx dualdb migrate" for the package\'s tables; make your own by "npx dualdb copy --create-tables", in a pair by a migration. "npx dualdb doctor --create-tables" scans their rows before.';
+  if (isThere) return problem("warning", "sqlite", table, null, reason, next);
+  return problem("error", "postgres", table, null, `${reason}: its rows were not scanned`, next);
+}
+
+/** What there is to know of tables that are to be made. */
+export function planProblems({ pairs }: Pairing, { planned, notes }: Plan): Problem[] {
+  const made = pairs.filter(({ postgres }) => planned.has(postgres.name)).map(({ table }) => table.name);
+  const next = '"npx dualdb copy --create-tables" makes it so; a migration of yours can do otherwise.';
+  return [
+    ...made.map((table) => problem("note", "postgres", table, null, "the table is not there yet", next)),
+    ...notes.map(({ table, column, text }) => problem("note", "postgres", table, column, text, next)),
+  ];
 }
 
 /** Columns that hold less than SQLite's may: the scan tells whether a row needs more. */

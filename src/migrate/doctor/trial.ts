@@ -6,12 +6,12 @@ import { rowsOf } from "../../data/rows/rows.js";
 import { type Column, type Kind, nameOn, quotedOn, type Table } from "../../data/table.js";
 import type { Engine, ExactValue, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
+import { rolledBack } from "./rolled-back.js";
 
 /** Text that may be more than a b-tree entry holds, 2,704 bytes after compression. */
 const longForBtree = 2_600;
 /** Text that may make a search vector of more than 1 MB: each word costs more there than in the text. */
 const longForSearch = 200_000;
-const timeoutMs = 60_000;
 const trialName = "dualdb_trial";
 const uniqueViolation = "23505";
 
@@ -26,9 +26,12 @@ export class Trial {
   readonly #every: boolean;
   readonly #btree: ReadonlySet<number>;
   readonly #search: ReadonlySet<number>;
+  readonly #making: readonly string[];
 
-  constructor(postgres: Engine, { table, postgres: target }: TablePair) {
+  /** `making`: the SQL that makes the table, where it is not there yet. */
+  constructor(postgres: Engine, { table, postgres: target }: TablePair, making: readonly string[]) {
     this.#postgres = postgres;
+    this.#making = making;
     this.#table = table;
     this.#target = { ...table, postgresName: trialName };
     this.#every = target.checks.length > 0 || table.columns.some(({ kind }) => kind === "other");
@@ -45,7 +48,8 @@ export class Trial {
     if (this.#table.key.length === 0) return found;
     const doubtful = this.#every ? rows : rows.filter((row) => this.#isDoubtful(row.values));
     if (doubtful.length === 0) return found;
-    await this.#rolledBack(async (transaction) => {
+    await rolledBack(this.#postgres, async (transaction) => {
+      for (const text of this.#making) await transaction.script(text);
       await transaction.script(
         `CREATE TEMPORARY TABLE ${trialName} (LIKE ${quotedOn("postgres", this.#table)} INCLUDING ALL) ON COMMIT DROP`,
       );
@@ -124,17 +128,6 @@ export class Trial {
       );
     });
   }
-
-  async #rolledBack(work: (transaction: Transaction) => Promise<void>): Promise<void> {
-    try {
-      await this.#postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
-        await work(transaction);
-        throw new TriedEnough();
-      });
-    } catch (error) {
-      if (!(error instanceof TriedEnough)) throw error;
-    }
-  }
 }
 
 /** A row that is refused for its size is so for its longest value, and each attempt with that takes its time. */
@@ -153,9 +146,6 @@ const standIns: Partial<Record<Kind, ExactValue>> = {
   boolean: false,
   json: "{}",
 };
-
-/** Ends a transaction that is not to be committed. */
-class TriedEnough extends Error {}
 
 function columnsOf(indexes: readonly Index[]): Set<string | null> {
   return new Set(indexes.flatMap(({ columns }) => columns.map(({ column }) => column)));
