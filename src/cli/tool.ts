@@ -43,7 +43,7 @@ export function toolCommand<Result extends object>(
 ): Command {
   const command = new Command(tool.name).description(tool.description);
   tool.configure?.(command);
-  const offered = (name: "tables" | "epoch", option: Option) => option.hideHelp(tool.without?.includes(name));
+  const offered = (name: "tables" | "epoch", option: Option) => option.hideHelp(tool.without?.includes(name) ?? false);
   databaseOptions(command)
     .addOption(offered("tables", new Option("--tables <a,b>", "only these tables").argParser(namesOf)))
     .addOption(
