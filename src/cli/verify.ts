@@ -130,24 +130,27 @@ export function lineOf(difference: Difference): string {
   return `${line}  ${difference.column === null ? "" : `${difference.column}: `}${difference.reason}`;
 }
 
-function printOthers(
-  { notCompared, sequences, orphans, schema, search }: VerifyReport,
-  terminal: Terminal,
-  quiet: boolean,
-): void {
+function printOthers(report: VerifyReport, terminal: Terminal, quiet: boolean): void {
+  const { notCompared, orphans, schema, search } = report;
   const say = (text: string) => write(terminal.stdout, terminal, "yellow", text, 2);
   for (const { table, reason } of notCompared) say(`${table}: not compared, ${reason}`);
   for (const { side, table, columns, parent, rows } of orphans)
     say(`${table}: ${countedAs("row", rows)} of ${names[side]} without the row of ${parent} in ${columns.join(", ")}`);
-  for (const { table, column, last, highest } of sequences)
-    say(
-      `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}`,
-    );
+  for (const text of countersBehind(report)) say(text);
   for (const { side, key } of search?.missed ?? [])
     say(`messages: ${names[side]} does not find ${printable(key)} by a word in it`);
   if (!quiet) for (const difference of schema) write(terminal.stdout, terminal, "dim", schemaLine(difference));
   if (!quiet && search !== null && search.missed.length === 0 && search.words > 0)
     write(terminal.stdout, terminal, "green", `search: ${countedAs("word", search.words)} found on both sides`);
+}
+
+/** While SQLite is primary nobody asks PostgreSQL for a number, and the change of the primary sets its counters. */
+function countersBehind({ sequences, armed, from }: VerifyReport): string[] {
+  if (armed && from === "sqlite") return [];
+  return sequences.map(
+    ({ table, column, last, highest }) =>
+      `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}: raise it with setval()`,
+  );
 }
 
 function printKeyless(report: KeylessReport, rowsText: string, terminal: Terminal): void {
