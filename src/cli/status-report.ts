@@ -1,6 +1,7 @@
 import type { Side } from "../engines/engine.js";
 import type { Latency } from "../metrics.js";
 import type { GateReport } from "../migrate/gates.js";
+import type { Run } from "../migrate/runs.js";
 import type { Check } from "../migrate/status/check.js";
 import { duration } from "../migrate/status/duration.js";
 import type { MigrationStatus } from "../migrate/status.js";
@@ -111,13 +112,21 @@ function printTables({ tables }: MigrationStatus, terminal: Terminal): void {
 
 function printRuns({ runs, at }: MigrationStatus, line: Line): void {
   const seen = new Set<string>();
-  for (const { command, outcome, endedAt } of runs) {
-    if (seen.has(command)) continue;
-    seen.add(command);
-    const what = outcome === "differs" && isBringing(command) ? "in part" : outcome;
-    line(`last ${command}`, `${what}, ${duration(at - endedAt)} ago`, outcome === "done" ? null : "yellow");
+  for (const run of runs) {
+    if (seen.has(run.command)) continue;
+    seen.add(run.command);
+    line(
+      `last ${run.command}`,
+      `${endOf(run)}, ${duration(at - run.endedAt)} ago`,
+      run.outcome === "done" ? null : "yellow",
+    );
   }
   if (!seen.has("verify")) line("last verify", "never", "dim");
+}
+
+function endOf({ command, outcome, facts }: Run): string {
+  if (outcome === "failed") return `failed with ${facts.code}`;
+  return outcome === "differs" && isBringing(command) ? "in part" : outcome;
 }
 
 /** Whether it is about rows that arrive, and not about a comparison. */

@@ -11,7 +11,7 @@ import { retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
 import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
-import { type Run, recordRun } from "./runs.js";
+import { type Run, recordingFailure, recordRun } from "./runs.js";
 
 export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/report.js";
 
@@ -37,37 +37,42 @@ export interface CopyOptions extends ToolOptions {
  * a row that cannot go. CONFIG_INVALID, FINALIZED, PAIR_MISMATCH, INTERRUPTED.
  */
 export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
-  const began = performance.now();
-  const beganAt = (options.clock ?? Date.now)();
   const createFile = options.createTables === true && options.from === "postgres";
   return withNewFile({ ...options, createFile }, async (databases) => {
     const states = await statesOf(databases.sqlite, databases.postgres);
-    const from = sourceOf(options.from, states);
-    const made = options.createTables === true ? await create(databases, from, states, options) : null;
-    const scene = await sceneOf(databases, options);
-    const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
-    const run: CopyRun = {
-      databases,
-      scene,
-      options: { ...options, ...batchSizeOf(options, databases.config) },
-      rejects,
-    };
-    const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
-    const created = [...(made?.statements ?? []), ...((await made?.finish()) ?? [])];
-    const report: CopyReport = {
-      from,
-      to: from === "sqlite" ? "postgres" : "sqlite",
-      paired: scene.states !== null,
-      tables,
-      leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
-      rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
-      created,
-      notes: made?.notes ?? [],
-      milliseconds: Math.round(performance.now() - began),
-    };
-    if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);
-    return report;
+    const postgres = states === null ? null : databases.postgres;
+    return recordingFailure("copy", postgres, options, () => copyBetween(databases, states, options));
   });
+}
+
+async function copyBetween(databases: Databases, states: PairState | null, options: CopyOptions): Promise<CopyReport> {
+  const began = performance.now();
+  const beganAt = (options.clock ?? Date.now)();
+  const from = sourceOf(options.from, states);
+  const made = options.createTables === true ? await create(databases, from, states, options) : null;
+  const scene = await sceneOf(databases, options);
+  const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
+  const run: CopyRun = {
+    databases,
+    scene,
+    options: { ...options, ...batchSizeOf(options, databases.config) },
+    rejects,
+  };
+  const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
+  const created = [...(made?.statements ?? []), ...((await made?.finish()) ?? [])];
+  const report: CopyReport = {
+    from,
+    to: from === "sqlite" ? "postgres" : "sqlite",
+    paired: scene.states !== null,
+    tables,
+    leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
+    rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
+    created,
+    notes: made?.notes ?? [],
+    milliseconds: Math.round(performance.now() - began),
+  };
+  if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);
+  return report;
 }
 
 function create(

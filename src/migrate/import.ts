@@ -18,7 +18,7 @@ import { type Counts, Tally } from "./import/tally.js";
 import { knowingTimes } from "./import/times.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
-import { type Run, recordRun } from "./runs.js";
+import { type Run, recordingFailure, recordRun } from "./runs.js";
 
 /** What an import takes. */
 export interface ImportOptions extends ToolOptions {
@@ -69,7 +69,6 @@ const lockTimeout = "60s";
  */
 export async function importData(options: ImportOptions = {}): Promise<ImportReport> {
   const began = performance.now();
-  const beganAt = (options.clock ?? Date.now)();
   const { directory = "migration-data", file = null, signal, tables, onProgress } = options;
   const config = configFor(options);
   const source = await openSource(
@@ -83,26 +82,50 @@ export async function importData(options: ImportOptions = {}): Promise<ImportRep
   assertThere(source, tables);
   const side = options.to ?? (await defaultSide(config, options));
   return withEngine(side, config, options, async (engine) => {
-    const schema = side === "postgres" || config.sqlite.file === null ? "main" : "temp";
     const isPaired = await assertPrimary(engine);
-    const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
-      plan(side, reader, source, options),
-    );
-    // Else SQLite keeps what is staged in memory, however much it is.
-    if (schema === "temp") await engine.write([statement("PRAGMA temp_store = FILE")]);
-    const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
-      fill(side, target, planned.intakes, { ...options, schema }),
-    );
-    const leftOut = [...planned.leftOut, ...done.leftOut];
-    const report: ImportReport = {
-      target: { side, name: nameOf(config, side) },
-      ...reportOf(source, done.tallies, options),
-      leftOut,
-      milliseconds: Math.round(performance.now() - began),
+    const importing = async () => {
+      const done = await importInto(engine, config, source, options);
+      return { ...done, milliseconds: Math.round(performance.now() - began) };
     };
-    if (isPaired && side === "postgres") await recordRun(engine, runOf(report, beganAt, options), options.logger);
-    return report;
+    if (!isPaired) return importing();
+    if (side === "postgres") return remembered(engine, options, importing);
+    if (config.postgres === null) return importing();
+    return withEngine("postgres", config, options, (postgres) => remembered(postgres, options, importing));
   });
+}
+
+async function remembered(
+  postgres: Engine,
+  options: ImportOptions,
+  importing: () => Promise<ImportReport>,
+): Promise<ImportReport> {
+  const beganAt = (options.clock ?? Date.now)();
+  const report = await recordingFailure("import", postgres, options, importing);
+  await recordRun(postgres, runOf(report, beganAt, options), options.logger);
+  return report;
+}
+
+async function importInto(
+  engine: Engine,
+  config: Config,
+  source: ImportSource,
+  options: ImportOptions,
+): Promise<Omit<ImportReport, "milliseconds">> {
+  const { side } = engine;
+  const schema = side === "postgres" || config.sqlite.file === null ? "main" : "temp";
+  const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
+    plan(side, reader, source, options),
+  );
+  // Else SQLite keeps what is staged in memory, however much it is.
+  if (schema === "temp") await engine.write([statement("PRAGMA temp_store = FILE")]);
+  const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
+    fill(side, target, planned.intakes, { ...options, schema }),
+  );
+  return {
+    target: { side, name: nameOf(config, side) },
+    ...reportOf(source, done.tallies, options),
+    leftOut: [...planned.leftOut, ...done.leftOut],
+  };
 }
 
 function runOf({ tables, leftOut }: ImportReport, beganAt: number, options: ImportOptions): Run {

@@ -6,7 +6,7 @@ import { endIfAsked } from "./progress.js";
 import { FormerRows } from "./repair/former-rows.js";
 import { JournalMender, type Left, type Mender, PlainMender } from "./repair/mender.js";
 import { differencesIn } from "./repair/report-file.js";
-import { type Outcome, recordRun } from "./runs.js";
+import { type Outcome, recordingFailure, recordRun } from "./runs.js";
 import { livePair, sourceOf } from "./verify/source.js";
 import type { Difference } from "./verify/table.js";
 import { compareScene, type VerifyReport, withTwoConnections } from "./verify.js";
@@ -66,7 +66,9 @@ export async function repair(options: RepairOptions = {}): Promise<RepairReport>
   return withDatabases({ ...withTwoConnections(options), onlyRead: options.apply !== true }, async (databases) => {
     const scene = await sceneOf(databases, options);
     assertRepairable(scene);
-    return new Repair(databases, scene, options).run();
+    const isWriting = options.apply === true && livePair(scene) !== null;
+    const postgres = isWriting ? databases.postgres : null;
+    return recordingFailure("repair", postgres, options, () => new Repair(databases, scene, options).run());
   });
 }
 

@@ -1,8 +1,9 @@
 import sql from "sql-template-tag";
 import { v7 } from "uuid";
 import type { Engine, ExactRow, Transaction } from "../engines/engine.js";
-import { DualDbError, errorFields } from "../errors.js";
+import { codes, DualDbError, errorFields } from "../errors.js";
 import { type Logger, silentLogger } from "../logger.js";
+import type { ToolOptions } from "./options.js";
 
 /** `done`: and equal, where it compared. `differs`: something differs or was set aside. */
 export type Outcome = "done" | "differs" | "failed" | "interrupted";
@@ -15,7 +16,7 @@ export interface Run {
   /** Unix times in milliseconds. */
   readonly beganAt: number;
   readonly endedAt: number;
-  /** Counts and names, never a row's value: part of the command's result. `tables` is null where it was about all of them. */
+  /** Counts and names, never a row's value: part of the command's result, or the error's `code`. `tables` is null where it was about all. */
   readonly facts: { readonly tables: readonly string[] | null } & Readonly<Record<string, unknown>>;
 }
 
@@ -32,9 +33,35 @@ export async function recordRun(postgres: Engine, run: Run, logger: Logger = sil
   } catch (error) {
     if (!(error instanceof DualDbError)) throw error;
     const fields = { event: "run-not-recorded", command: run.command, ...errorFields(error) };
-    logger.warn(fields, "the run is done, but dualdb status will not know of it");
+    logger.warn(fields, "dualdb status will not know of this run");
     return false;
   }
+}
+
+/**
+ * Does the work of a command; where that does not come to its end, a pair's PostgreSQL remembers why. `postgres` is null where the databases
+ * are no pair. Wrong usage is no run.
+ */
+export async function recordingFailure<T>(
+  command: string,
+  postgres: Engine | null,
+  { tables, clock = Date.now, logger }: Pick<ToolOptions, "tables" | "clock" | "logger">,
+  work: () => Promise<T>,
+): Promise<T> {
+  const beganAt = clock();
+  try {
+    return await work();
+  } catch (error) {
+    const { code } = errorFields(error);
+    const outcome = code === "INTERRUPTED" ? "interrupted" : "failed";
+    const run = { command, outcome, beganAt, endedAt: clock(), facts: { tables: tables ?? null, code } } as const;
+    if (postgres !== null && !isWrongUsage(error)) await recordRun(postgres, run, logger);
+    throw error;
+  }
+}
+
+function isWrongUsage(error: unknown): boolean {
+  return error instanceof DualDbError && (codes[error.code].exit === 2 || error.code === "FINALIZED");
 }
 
 /** The last run of each command on this pair, by outcome and tables, the latest first. */

@@ -3,7 +3,7 @@ import type { Side } from "../engines/engine.js";
 import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
-import { type Outcome, recordRun } from "./runs.js";
+import { type Outcome, recordingFailure, recordRun } from "./runs.js";
 import { DifferenceFile } from "./verify/difference-file.js";
 import { compareKeyless, type KeylessReport } from "./verify/keyless.js";
 import { type Orphans, orphansOf } from "./verify/orphans.js";
@@ -67,15 +67,20 @@ const differencesInReport = 1_000;
 export async function verify(options: VerifyOptions = {}): Promise<VerifyReport> {
   return withDatabases({ ...withTwoConnections(options), onlyRead: true }, async (databases) => {
     const scene = await sceneOf(databases, options);
-    endIfAsked(options.signal);
-    // Not before it is certain that there is something to compare: a report from before stays.
-    const file = options.output === undefined ? null : await DifferenceFile.open(options.output);
-    try {
-      return await compareScene(databases, scene, options, async (difference) => file?.add(difference));
-    } finally {
-      await file?.close();
-    }
+    const postgres = livePair(scene) === null ? null : databases.postgres;
+    return recordingFailure("verify", postgres, options, () => compareInto(databases, scene, options));
   });
+}
+
+async function compareInto(databases: Databases, scene: Scene, options: VerifyOptions): Promise<VerifyReport> {
+  endIfAsked(options.signal);
+  // Not before it is certain that there is something to compare: a report from before stays.
+  const file = options.output === undefined ? null : await DifferenceFile.open(options.output);
+  try {
+    return await compareScene(databases, scene, options, async (difference) => file?.add(difference));
+  } finally {
+    await file?.close();
+  }
 }
 
 /** Rows are looked at again while the stream of all rows is open. */

@@ -1,14 +1,20 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openPostgres } from "../../src/engines/postgres.js";
+import { sql } from "../../src/index.js";
 import { copy } from "../../src/migrate/copy.js";
+import { exportData } from "../../src/migrate/export.js";
+import { importData } from "../../src/migrate/import.js";
 import { lastRuns, type Run, recordRun } from "../../src/migrate/runs.js";
+import { verify } from "../../src/migrate/verify.js";
+import { commandLine } from "../support/command-line.js";
 import { freshDirectory, freshPostgres } from "../support/databases.js";
 import { speaker, TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
 import { Recorder } from "../support/recorder.js";
 
-const verify = (outcome: Run["outcome"], endedAt: number): Run => ({
+const verified = (outcome: Run["outcome"], endedAt: number): Run => ({
   command: "verify",
   outcome,
   beganAt: endedAt - 1,
@@ -22,17 +28,17 @@ describe("runs", () => {
   test("the last one of each command and outcome is remembered in an armed pair", async () => {
     const pair = await TestPair.create();
     await (await pair.open("--S")).close();
-    const copy = { ...verify("done", 5), command: "copy" };
-    for (const run of [verify("done", 10), verify("differs", 15), verify("done", 20), copy])
+    const copy = { ...verified("done", 5), command: "copy" };
+    for (const run of [verified("done", 10), verified("differs", 15), verified("done", 20), copy])
       expect(await recordRun(pair.postgres, run)).toBe(true);
-    expect(await runsOf(pair)).toEqual([verify("done", 20), verify("differs", 15), copy]);
+    expect(await runsOf(pair)).toEqual([verified("done", 20), verified("differs", 15), copy]);
   });
 
   test("leave no trace where the databases are no pair, and are forgotten with the pair", async () => {
     const pair = await TestPair.create();
-    expect(await recordRun(pair.postgres, verify("done", 20))).toBe(false);
+    expect(await recordRun(pair.postgres, verified("done", 20))).toBe(false);
     await (await pair.open("--S")).close();
-    await recordRun(pair.postgres, verify("done", 20));
+    await recordRun(pair.postgres, verified("done", 20));
     await runAt(pair.url, "UPDATE dualdb_state SET pair_id = 'another'");
     expect(await runsOf(pair)).toEqual([]);
   });
@@ -49,10 +55,42 @@ describe("runs", () => {
     await pair.expectEqual();
   });
 
+  test("that failed or were interrupted are remembered with the code", async () => {
+    const pair = await TestPair.create();
+    const bot = await pair.open("--S");
+    await bot.messageService.saveHumanMessage({ ...speaker, messageContent: "refused from now on" });
+    await bot.drain();
+    await bot.close();
+    const env = pair.env("---");
+    const directory = join(freshDirectory(), "exported");
+    await exportData({ env, directory });
+    await runAt(pair.url, "ALTER TABLE messages ADD CHECK (message_content IS NULL) NOT VALID");
+    await (await pair.sqlite).write([sql`UPDATE messages SET ai_summary = 'changed'`]);
+    const half = new AbortController();
+    await expect(copy({ env, strict: true })).rejects.toMatchObject({ code: "CONSTRAINT_VIOLATED" });
+    await expect(verify({ env, signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "INTERRUPTED" });
+    const onProgress = ({ step }: { step: string }) => (step === "import" ? half.abort() : undefined);
+    const importing = importData({ env, directory, signal: half.signal, onProgress });
+    await expect(importing).rejects.toMatchObject({ code: "INTERRUPTED" });
+    await expect(copy({ env, from: "postgres", tables: ["nobody"] })).rejects.toMatchObject({ code: "NOT_PRIMARY" });
+    await expect(copy({ env, tables: ["nobody"] })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    const runs = await runsOf(pair);
+    const short = ({ command, outcome, facts }: Run) => [command, outcome, facts.tables, facts.code];
+    expect(runs.map(short)).toEqual([
+      ["copy", "failed", ["nobody"], "NOT_PRIMARY"],
+      ["import", "interrupted", null, "INTERRUPTED"],
+      ["verify", "interrupted", null, "INTERRUPTED"],
+      ["copy", "failed", null, "CONSTRAINT_VIOLATED"],
+    ]);
+    const { out } = await commandLine(["status"], { env });
+    expect(out).toMatch(/^last copy {5}failed with NOT_PRIMARY, /m);
+    expect(out).toMatch(/^last verify {3}interrupted, /m);
+  });
+
   test("are no failure of the command where they cannot be remembered", async () => {
     const logger = new Recorder();
     const postgres = openPostgres({ config: configOf(await freshPostgres()), logger });
-    expect(await recordRun(postgres, verify("done", 20), logger)).toBe(false);
+    expect(await recordRun(postgres, verified("done", 20), logger)).toBe(false);
     await postgres.close();
     expect(logger.of("run-not-recorded")).toHaveLength(1);
   });
