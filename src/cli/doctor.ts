@@ -69,7 +69,7 @@ function printTables({ tables }: DoctorReport, terminal: Terminal): void {
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   const digits = Math.max(0, ...tables.map(({ rows }) => counted(rows).length));
   for (const { table, rows, refused, planned } of tables) {
-    const size = `${counted(rows).padStart(digits)} ${rows === 1 ? "row" : "rows"}`;
+    const size = countedAs("row", rows, digits);
     const more = [
       ...(planned ? ["the table is yet to be made"] : []),
       ...(refused > 0 ? [`${counted(refused)} would not arrive`] : []),

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type ExportReport, exportData } from "../migrate/export.js";
-import { counted, type Terminal, write } from "./terminal.js";
+import { countedAs, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -46,6 +46,6 @@ function print({ directory, source, tables }: ExportReport, terminal: Terminal, 
   write(terminal.stdout, terminal, "bold", `${source.side}  ${source.name}`);
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   for (const { table, rows } of tables)
-    write(terminal.stdout, terminal, "green", `  ${table.padEnd(width)}  ${counted(rows).padStart(11)} rows`);
+    write(terminal.stdout, terminal, "green", `  ${table.padEnd(width)}  ${countedAs("row", rows, 11)}`);
   write(terminal.stdout, terminal, null, `exported to ${directory}`);
 }

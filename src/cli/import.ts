@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type ImportedTable, type ImportReport, importData } from "../migrate/import.js";
 import { findingText } from "./copy.js";
-import { type Colour, counted, type Terminal, write } from "./terminal.js";
+import { type Colour, counted, countedAs, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
@@ -87,5 +87,5 @@ function countsOf({ rows, inserted, replaced, equal, newer, kept, setAside }: Im
   const counts = { inserted, replaced, there: equal, "newer there": newer, kept, "set aside": setAside };
   const parts = Object.entries(counts).filter(([, count]) => count > 0);
   const list = parts.map(([what, count]) => `${counted(count)} ${what}`).join(", ");
-  return `${counted(rows).padStart(11)} rows${list === "" ? "" : `: ${list}`}`;
+  return `${countedAs("row", rows, 11)}${list === "" ? "" : `: ${list}`}`;
 }

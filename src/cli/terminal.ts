@@ -40,9 +40,9 @@ export function counted(number: number): string {
   return number.toLocaleString("en");
 }
 
-/** So many of something: `1 row`, `86,671 rows`. */
-export function countedAs(noun: string, number: number): string {
-  return `${counted(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** So many of something: `1 row`, `86,671 rows`; in a list, with room for so many digits. */
+export function countedAs(noun: string, number: number, digits = 0): string {
+  return `${counted(number).padStart(digits)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** A key is whatever somebody has written: it must not move the cursor. */

@@ -33,6 +33,8 @@ describe("dualdb export", () => {
       `sqlite  ${file}\n  none             0 rows\n  notes        1,234 rows\nexported to ${directory}\n`,
     );
     expect({ status, err }).toEqual({ status: 0, err: "" });
+    const one = await dualdb(["--sqlite", await notes(1), "--dir", join(freshDirectory(), "out")]);
+    expect(one.out).toMatch(/^ {2}notes {12}1 row$/m);
     const json = await dualdb(["--sqlite", file, "--dir", directory, "--json", "--tables", "notes"]);
     expect(JSON.parse(json.out)).toMatchObject({ ok: true, directory, tables: [{ table: "notes", rows: 1_234 }] });
     expect((await dualdb(["--sqlite", file, "--dir", directory, "--quiet"])).out).toBe("");
