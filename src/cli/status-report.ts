@@ -4,6 +4,7 @@ import type { GateReport } from "../migrate/gates.js";
 import type { Run } from "../migrate/runs.js";
 import type { Check } from "../migrate/status/check.js";
 import { duration } from "../migrate/status/duration.js";
+import { answers } from "../migrate/status/sight.js";
 import type { MigrationStatus } from "../migrate/status.js";
 import { type Colour, counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 
@@ -56,8 +57,16 @@ function hasOtherFlags({ step, requested, finalized }: MigrationStatus): boolean
   return step !== null && step.route !== requested && !finalized;
 }
 
-function stepText({ step, at }: MigrationStatus): string {
-  if (step === null) return "has not told yet";
+/** Whether PostgreSQL, where the application tells and runs are remembered, cannot be asked. */
+function isForgetful({ postgres }: MigrationStatus): boolean {
+  return postgres !== null && !answers(postgres);
+}
+
+const forgotten = "PostgreSQL, which remembers it, cannot be asked";
+
+function stepText(status: MigrationStatus): string {
+  const { step, at } = status;
+  if (step === null) return isForgetful(status) ? forgotten : "has not told yet";
   const counts = step.counters
     .filter(({ kind }) => kind === "count")
     .map(({ name, total }) => `${name} ${counted(total)}`);
@@ -110,7 +119,8 @@ function printTables({ tables }: MigrationStatus, terminal: Terminal): void {
   }
 }
 
-function printRuns({ runs, at }: MigrationStatus, line: Line): void {
+function printRuns(status: MigrationStatus, line: Line): void {
+  const { runs, at } = status;
   const seen = new Set<string>();
   for (const run of runs) {
     if (seen.has(run.command)) continue;
@@ -121,7 +131,7 @@ function printRuns({ runs, at }: MigrationStatus, line: Line): void {
       run.outcome === "done" ? null : "yellow",
     );
   }
-  if (!seen.has("verify")) line("last verify", "never", "dim");
+  if (!seen.has("verify")) line("last verify", isForgetful(status) ? forgotten : "never", "dim");
 }
 
 function endOf({ command, outcome, facts }: Run): string {

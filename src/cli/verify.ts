@@ -72,7 +72,8 @@ function print(report: VerifyReport, terminal: Terminal, quiet: boolean): void {
 
 function nextOf({ tables }: VerifyReport): string {
   const canMend = tables.some(({ missing, extra, different }) => missing + extra + different > 0);
-  return canMend ? "npx dualdb repair shows what it would mend" : "see above";
+  if (canMend) return "npx dualdb repair shows what it would mend";
+  return tables.some(({ owed }) => owed > 0) ? "npx dualdb copy brings what is owed" : "see above";
 }
 
 function equalText({ from }: VerifyReport): string {

@@ -103,8 +103,12 @@ describe("dualdb status", () => {
     const { status, out, err } = await dualdb("status", env);
     expect(status).toBe(1);
     expect(out).toContain("PostgreSQL    DATABASE_UNAVAILABLE");
+    for (const label of ["application   ", "last verify   "])
+      expect(out).toContain(`${label}PostgreSQL, which remembers it, cannot be asked\n`);
     expect(out + err).not.toContain("hunter2");
-    expect((await dualdb("status --gate read", env)).status).toBe(1);
+    const gate = await dualdb("status --gate read", env);
+    expect(gate.status).toBe(1);
+    expect(gate.out).toMatch(/^ {2}\? {4}errors +PostgreSQL, which remembers it, cannot be asked$/m);
   });
 
   test("--gate shows every check, and its status is the verdict", async () => {

@@ -46,6 +46,13 @@ test("verify and repair, from equal to different and back", async () => {
   expect(mended.out).toContain("messages  26 added, 1 changed");
   expect(mended.out).toMatch(/former rows kept in .*repair-[\dT.-]+Z\.jsonl/);
   expect(await dualdb(["verify", ...databases, "--quiet"])).toEqual({ status: 0, out: "", err: "" });
+
+  const text = "UPDATE messages SET username = 'y' WHERE id = 'm0002'";
+  await (await pair.sqlite).write([{ sql: text, text, values: [] }]);
+  const owing = await dualdb(["verify", ...databases, "--settle", "0"]);
+  expect(owing.status).toBe(3);
+  expect(owing.out).toMatch(/ {2}1 owed\n {2}owed +m0002\n/);
+  expect(owing.out.trimEnd().split("\n").at(-1)).toBe("not equal: npx dualdb copy brings what is owed");
 });
 
 test("one JSON document each", async () => {

@@ -1,8 +1,8 @@
-import { amiss, fine, type Judge, untold } from "./check.js";
+import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { duration } from "./duration.js";
 import { explainJsonIndexes } from "./json-indexes.js";
 import { sampledTable, sampleReads } from "./latency.js";
-import type { Sight } from "./sight.js";
+import { answers, type Sight } from "./sight.js";
 import { counted, withPairing } from "./standing.js";
 import { type Counter, type StepRecord, totalOf } from "./steps.js";
 
@@ -18,8 +18,7 @@ const explained = new Set(["DATABASE_UNAVAILABLE", "DATABASE_BUSY", "OUTCOME_UNK
  */
 export const shadowErrors: Judge = (sight) => {
   const { step } = sight;
-  if (step === null)
-    return untold("no process has told of its work yet: start the application with USE_POSTGRES_SHADOW=true");
+  if (step === null) return notTold(sight);
   const failures = step.counters.filter(({ kind, name }) => kind === "error" && name === "relay-failed");
   const unexplained = failures.filter((failure) => !explained.has(failure.code) && isOpen(failure, sight));
   if (unexplained.length > 0)
@@ -34,8 +33,7 @@ export const shadowErrors: Judge = (sight) => {
 /** No error was logged since the last step, but for those after which a verify has found both sides equal. */
 export const errors: Judge = (sight) => {
   const { step } = sight;
-  if (step === null)
-    return untold("no process has told of its work yet: start the application with USE_POSTGRES_SHADOW=true");
+  if (step === null) return notTold(sight);
   const open = step.counters.filter((counter) => counter.kind === "error" && isOpen(counter, sight));
   if (open.length === 0) return fine(`none since ${sinceText(step, sight.now)}`);
   const last = Math.max(...open.map(({ lastAt }) => lastAt));
@@ -43,6 +41,11 @@ export const errors: Judge = (sight) => {
     `${listOf(open)}, the last ${duration(sight.now - last)} ago: look at the log, then run npx dualdb verify`,
   );
 };
+
+function notTold({ postgres }: Sight): Judgement {
+  if (!answers(postgres.status)) return untold("PostgreSQL, which remembers it, cannot be asked");
+  return untold("no process has told of its work yet: start the application with USE_POSTGRES_SHADOW=true");
+}
 
 /** PostgreSQL answers fast enough. */
 export const latency: Judge = (sight) =>
