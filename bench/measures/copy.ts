@@ -14,7 +14,10 @@ const rows = 300_000;
 const manyRows = 3_000_000;
 const messageRows = 60_000;
 
-/** How fast rows go from SQLite to PostgreSQL, against PostgreSQL's own tool with a file that is ready; in turns, into the same table. */
+/**
+ * How fast rows go from SQLite to PostgreSQL, against PostgreSQL's own tool with a file that is ready; in turns, into the same table. Of
+ * the two only copy ends with ANALYZE, so psql is measured with and without it.
+ */
 export const copying: Measure = {
   name: "copy",
   async run(scene) {
@@ -59,10 +62,12 @@ async function againstOthers(
   await psql(pair.url, `\\copy ${table} TO '${csv}' CSV`);
   const start = await psql(pair.url, "SELECT 1");
   const loader = table === "plain" ? await pgloader() : null;
-  const times = { copy: [] as number[], psql: [] as number[], pgloader: [] as number[] };
+  const times = { copy: [] as number[], psql: [] as number[], analyzed: [] as number[], pgloader: [] as number[] };
   for (let round = 0; round < scene.count(5); round++) {
     await emptied(pair, table);
-    times.psql.push((await psql(pair.url, `\\copy ${table} FROM '${csv}' CSV`)) - start);
+    const loaded = (await psql(pair.url, `\\copy ${table} FROM '${csv}' CSV`)) - start;
+    times.psql.push(loaded);
+    times.analyzed.push(loaded + (await psql(pair.url, `ANALYZE ${table}`)) - start);
     await emptied(pair, table);
     times.copy.push((await copyTable()).milliseconds);
     if (loader === null) continue;
@@ -71,11 +76,18 @@ async function againstOthers(
   }
   const ratio = (other: readonly number[]) =>
     median(other.map((time, round) => time / (times.copy[round] ?? Number.NaN)));
-  const rate = (name: keyof typeof times) =>
+  const rate = (name: "copy" | "psql" | "pgloader") =>
     `${name} ${Math.round((count * 1_000) / median(times[name])).toLocaleString("en")} rows/s`;
   const detail = `${count.toLocaleString("en")} rows: ${rate("copy")}, ${rate("psql")}`;
+  const analyzing = Math.round(median(times.analyzed.map((time, round) => time - (times.psql[round] ?? 0))));
   const figures = [
     atLeast(`copy of ${title}, rows/s, against psql \\copy of ready CSV`, ratio(times.psql), target, detail),
+    atLeast(
+      "the same against psql \\copy and ANALYZE, with which copy ends, too",
+      ratio(times.analyzed),
+      target,
+      `ANALYZE ${analyzing} ms`,
+    ),
   ];
   if (loader !== null)
     figures.push(atLeast(`the same against pgloader`, ratio(times.pgloader), 2.5, `${detail}, ${rate("pgloader")}`));
