@@ -14,6 +14,11 @@ export interface Statement {
   readonly textAsPrimary?: string;
 }
 
+/** A statement whose text is the same on both sides, or that only one of them is asked. */
+export function statement(text: string, values: readonly unknown[] = []): Statement {
+  return { sql: text, text, values };
+}
+
 /** What a caller of the package gets: SQLite's shape on both sides, integers as numbers, JSON as text, booleans as 0 and 1. */
 export type Value = string | number | null | Uint8Array;
 export type Row = Record<string, Value>;

@@ -4,16 +4,17 @@ import type { PostgresConfig } from "../config.js";
 import type { Column } from "../data/table.js";
 import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
-import type {
-  Engine,
-  EngineStatistics,
-  ExactRow,
-  ReadOptions,
-  Row,
-  Statement,
-  TransactionOptions,
-  WriteOptions,
-  WriteResult,
+import {
+  type Engine,
+  type EngineStatistics,
+  type ExactRow,
+  type ReadOptions,
+  type Row,
+  type Statement,
+  statement,
+  type TransactionOptions,
+  type WriteOptions,
+  type WriteResult,
 } from "./engine.js";
 import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
@@ -154,7 +155,7 @@ class PgEngine implements PostgresEngine {
 
   async #readSchema(): Promise<string> {
     const text = "SELECT current_schema() AS name";
-    const [row] = await this.read({ sql: text, text, values: [] });
+    const [row] = await this.read(statement(text));
     if (typeof row?.name === "string") return row.name;
     const message = `PostgreSQL at ${this.#connections.target}: the search_path names no schema that exists; create one, or correct it`;
     throw new DualDbError("SCHEMA_MISSING", message, { side: "postgres" });

@@ -3,7 +3,7 @@ import { targetName } from "../config.js";
 import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
 import { everyRow } from "../data/rows/every-row.js";
 import { rowToJson } from "../data/rows/exact-json.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readSqliteState } from "../shadow/state.js";
 import { configFor, withEngine } from "./databases.js";
@@ -171,6 +171,6 @@ function wantedOf(
 
 async function versionOf(side: Side, transaction: Transaction): Promise<string> {
   const text = side === "sqlite" ? "SELECT sqlite_version() AS version" : "SELECT version() AS version";
-  const [row] = await transaction.query({ sql: text, text, values: [] });
+  const [row] = await transaction.query(statement(text));
   return String(row?.version);
 }

@@ -3,7 +3,7 @@ import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/
 import { matchNames } from "../data/catalogue/match.js";
 import { componentsOf } from "../data/components.js";
 import { TableGraph } from "../data/graph.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readPostgresState, readSqliteState } from "../shadow/state.js";
 import { tidyTable } from "./copy/aftermath.js";
@@ -13,7 +13,7 @@ import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
 import { type ImportSource, openSource } from "./import/source.js";
-import { type StageSchema, statement } from "./import/stage.js";
+import type { StageSchema } from "./import/stage.js";
 import { type Counts, Tally } from "./import/tally.js";
 import { knowingTimes } from "./import/times.js";
 import type { ToolOptions } from "./options.js";

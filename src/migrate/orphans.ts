@@ -1,18 +1,12 @@
-import { windows } from "../data/rows/sqlite-rows.js";
+import { type Condition, partsByRowid } from "../data/rows/rowid.js";
 import { columnOf, type ForeignKey, quotedOn, type Table } from "../data/table.js";
-import type { ExactValue, Side, Transaction } from "../engines/engine.js";
+import type { Side, Transaction } from "../engines/engine.js";
 
 /** A foreign key, and both tables that it joins. */
 export interface Parentage {
   readonly child: Table;
   readonly parent: Table;
   readonly foreignKey: ForeignKey;
-}
-
-/** What a WHERE clause says of some rows. */
-export interface Condition {
-  readonly text: string;
-  readonly values: readonly ExactValue[];
 }
 
 /**
@@ -23,8 +17,8 @@ export async function* orphans(reader: Transaction, side: Side, parentage: Paren
   const text = orphanText(side, parentage);
   if (side === "postgres") yield { text, values: [] };
   else
-    for await (const window of windows(reader, parentage.child))
-      yield { text: `${window.text} AND ${text}`, values: window.values };
+    for await (const part of partsByRowid(reader, parentage.child))
+      yield { text: `${part.text} AND ${text}`, values: part.values };
 }
 
 function orphanText(side: Side, { child, parent, foreignKey: { columns, parentColumns } }: Parentage): string {

@@ -1,10 +1,10 @@
 import sql from "sql-template-tag";
 import { quote } from "../data/table.js";
-import type { Engine, Statement, Transaction } from "../engines/engine.js";
+import { type Engine, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import type { MigrationFile } from "./files.js";
 import { migrationLimitMs } from "./postgres-lock.js";
-import { type FileStatement, findTransactionControl, splitStatements } from "./statements.js";
+import { findTransactionControl, splitStatements } from "./statements.js";
 import { isApplied, record } from "./tracking.js";
 
 /** A file that this run has applied. */
@@ -97,18 +97,14 @@ function lockTimeout(timeoutMs: number): string {
 async function applyOneByOne(engine: Engine, file: MigrationFile, options: ApplyOptions, place: Place) {
   const applied = await engine.transaction({ mode: "read" }, (transaction) => isApplied(transaction, file.filename));
   if (applied) return null;
-  for (const statement of splitStatements(file.text, engine.side)) {
-    place.line = statement.line;
-    await engine.write([plain(statement)], { timeoutMs: migrationLimitMs });
+  for (const { text, line } of splitStatements(file.text, engine.side)) {
+    place.line = line;
+    await engine.write([statement(text)], { timeoutMs: migrationLimitMs });
   }
   place.line = null;
   const executionTimeMs = place.elapsedMs();
   await engine.write([record(file, options.clock(), executionTimeMs, null)]);
   return { filename: file.filename, executionTimeMs };
-}
-
-function plain({ text }: FileStatement): Statement {
-  return { sql: text, text, values: [] };
 }
 
 /** An older schema may have called its triggers anything. */

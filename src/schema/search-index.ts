@@ -1,4 +1,4 @@
-import type { Engine, Statement } from "../engines/engine.js";
+import { type Engine, statement } from "../engines/engine.js";
 
 /**
  * Rebuilds messages_fts where it no longer belongs to the rows of messages; resolves to whether it had to.
@@ -7,15 +7,11 @@ import type { Engine, Statement } from "../engines/engine.js";
  * index's last exactly when any of them has changed: two look-ups tell, whatever the size.
  */
 export async function rebuildStaleSearch(engine: Engine): Promise<boolean> {
-  const [row] = await engine.read(onSqlite(lastRowsDiffer));
+  const [row] = await engine.read(statement(lastRowsDiffer));
   if (!row?.stale) return false;
-  await engine.write([onSqlite("INSERT INTO messages_fts (messages_fts) VALUES ('rebuild')")]);
+  await engine.write([statement("INSERT INTO messages_fts (messages_fts) VALUES ('rebuild')")]);
   return true;
 }
 
 const lastRowsDiffer = `
   SELECT (SELECT max(rowid) FROM messages) IS NOT (SELECT max(id) FROM messages_fts_docsize) AS stale`;
-
-function onSqlite(text: string): Statement {
-  return { sql: text, text, values: [] };
-}

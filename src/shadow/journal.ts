@@ -1,7 +1,7 @@
 import sql, { empty, join, raw, type Sql } from "sql-template-tag";
 import { chunks } from "../data/chunks.js";
 import { legible, textOrBytes } from "../data/key.js";
-import { documentOf } from "../data/rows/sqlite-rows.js";
+import { readDocument } from "../data/rows/json-rows.js";
 import type { ExactRow, ExactValue, Side, Transaction } from "../engines/engine.js";
 
 /** After so many refusals an entry is quarantined: it holds nobody up, and is tried again seldom. */
@@ -164,24 +164,21 @@ export class Journal {
   }
 
   async #query(transaction: Transaction, rest: Sql): Promise<Entry[]> {
-    if (this.side === "sqlite") return (await readDocument(transaction, rest)) ?? readRows(transaction, bytes, rest);
+    if (this.side === "sqlite") return (await readInOnePiece(transaction, rest)) ?? readRows(transaction, bytes, rest);
     return readRows(transaction, raw("row_key"), rest);
   }
 }
 
 const bytes = raw("CAST(row_key AS BLOB)");
 
-/** SQLite's entries as one JSON document, which costs a tenth of as many rows; null where a key is no UTF-8. */
-async function readDocument(transaction: Transaction, rest: Sql): Promise<Entry[] | null> {
-  const rows =
-    await transaction.query(sql`SELECT CAST(json_group_array(json_array(table_name, row_key, CAST(version AS TEXT), attempts, last_error)) AS BLOB)
-    AS page FROM (SELECT * FROM dualdb_journal ${rest})`);
-  try {
-    return documentOf<EntryCells>(rows).map(entryOfCells);
-  } catch (error) {
-    if (error instanceof TypeError) return null;
-    throw error;
-  }
+/** SQLite's entries in one piece; null where a key is not UTF-8. */
+async function readInOnePiece(transaction: Transaction, rest: Sql): Promise<Entry[] | null> {
+  const document = await readDocument<EntryCells>(
+    transaction,
+    sql`SELECT CAST(json_group_array(json_array(table_name, row_key, CAST(version AS TEXT), attempts, last_error)) AS BLOB)
+    AS page FROM (SELECT * FROM dualdb_journal ${rest})`,
+  );
+  return document?.rows.map(entryOfCells) ?? null;
 }
 
 async function readRows(transaction: Transaction, key: Sql, rest: Sql): Promise<Entry[]> {

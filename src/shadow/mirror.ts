@@ -2,7 +2,7 @@ import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
 import { isRefusal, type RefusedBecause, reasonOf, refusedBecause } from "../data/refusal.js";
 import { nameOn } from "../data/table.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Backlog, type Scope } from "./backlog.js";
 import { applyPlan, type End, type Plan, planBatch } from "./batch.js";
@@ -74,7 +74,7 @@ export class Mirror {
   /** Whether this side's journal holds anything, as one look that takes no lock. NOT_PRIMARY where the side is not primary any more. */
   async isOwed(from: Side): Promise<boolean> {
     const text = `SELECT "primary", EXISTS (SELECT 1 FROM dualdb_journal) AS owed FROM dualdb_state WHERE id = 1`;
-    const [row] = await this.#pair[from].read({ sql: text, text, values: [] }, { timeoutMs: this.#pair.timeoutMs });
+    const [row] = await this.#pair[from].read(statement(text), { timeoutMs: this.#pair.timeoutMs });
     if (row?.primary !== from) throw overtaken();
     return row.owed === 1;
   }

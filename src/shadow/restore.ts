@@ -2,9 +2,9 @@ import { readFile } from "node:fs/promises";
 import sql, { join, raw } from "sql-template-tag";
 import { discoverSqlite } from "../data/catalogue/discover.js";
 import { keyExpression } from "../data/key.js";
-import { windows } from "../data/rows/sqlite-rows.js";
+import { partsByRowid } from "../data/rows/rowid.js";
 import { quote, type Table } from "../data/table.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { sqliteTriggers } from "./triggers.js";
 
@@ -71,11 +71,11 @@ export async function restoreAlone(sqlite: Engine, clock: () => number): Promise
 export async function enterRows(transaction: Transaction, table: Table, now: number): Promise<void> {
   await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
   const key = keyExpression("sqlite", table, "t");
-  for await (const { text, values } of windows(transaction, table)) {
-    const statement = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
+  for await (const { text, values } of partsByRowid(transaction, table)) {
+    const entering = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
       SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text}
       ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
-    await transaction.execute({ sql: statement, text: statement, values: [table.name, now, ...values] });
+    await transaction.execute(statement(entering, [table.name, now, ...values]));
   }
 }
 

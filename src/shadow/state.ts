@@ -1,5 +1,5 @@
 import sql from "sql-template-tag";
-import type { Engine, ExactRow, Side, Transaction } from "../engines/engine.js";
+import { type Engine, type ExactRow, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 
 /** The state row of the SQLite side. `forced`: rolled back while PostgreSQL could not be reached, which still has to be brought in. */
@@ -35,7 +35,7 @@ const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;
 
 export async function readSqliteState(transaction: Transaction): Promise<SqliteState> {
   const text = `SELECT ${sqliteColumns} FROM dualdb_state WHERE id = 1`;
-  const row = only(await transaction.query({ sql: text, text, values: [] }), "sqlite");
+  const row = only(await transaction.query(statement(text)), "sqlite");
   return {
     primary: sideOf(row.primary),
     forced: row.forced === 1n,
@@ -48,7 +48,7 @@ export async function readSqliteState(transaction: Transaction): Promise<SqliteS
 
 export async function readPostgresState(transaction: Transaction): Promise<PostgresState> {
   const text = `SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1`;
-  return postgresState(only(await transaction.query({ sql: text, text, values: [] }), "postgres"));
+  return postgresState(only(await transaction.query(statement(text)), "postgres"));
 }
 
 const lockText = `SELECT set_config('dualdb.mirror', 'on', true), s.*

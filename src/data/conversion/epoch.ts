@@ -1,4 +1,4 @@
-import type { ExactRow, Transaction } from "../../engines/engine.js";
+import { type ExactRow, statement, type Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import { typeOfColumn } from "../catalogue/postgres-type.js";
 import { chunks } from "../chunks.js";
@@ -64,7 +64,7 @@ export async function surveyTimes(
   const found = new Map<string, Times>();
   for (const part of chunks(columns, columnsInAStatement)) {
     const text = `SELECT ${part.map(measures).join(", ")} FROM ${quote(table.name)} AS t`;
-    const [row] = await transaction.query({ sql: text, text, values: [] });
+    const [row] = await transaction.query(statement(text));
     for (const [index, { name }] of part.entries()) {
       const times = timesOf(row ?? {}, index);
       if (times !== null) found.set(name, times);

@@ -1,4 +1,4 @@
-import type { ExactRow, ExactValue, Transaction } from "../../engines/engine.js";
+import { type ExactRow, type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import { limitsOfDeclared } from "../catalogue/sqlite-type.js";
 import { chunks } from "../chunks.js";
 import { type Column, quote, type Table } from "../table.js";
@@ -37,7 +37,7 @@ export async function surveyColumns(transaction: Transaction, table: Table): Pro
   const found = new Map<string, ColumnSurvey>();
   for (const part of chunks(table.columns, columnsInAStatement)) {
     const text = `SELECT ${part.map(measures).join(", ")} FROM ${quote(table.name)} AS t`;
-    const [row] = await transaction.query({ sql: text, text, values: [] });
+    const [row] = await transaction.query(statement(text));
     for (const [index, { name }] of part.entries()) found.set(name, surveyOf(row ?? {}, index));
   }
   return found;

@@ -1,4 +1,4 @@
-import type { Transaction } from "../../engines/engine.js";
+import { statement, type Transaction } from "../../engines/engine.js";
 import type { Table } from "../table.js";
 import type { DefinitionNote } from "./definition.js";
 
@@ -7,7 +7,7 @@ export async function leftBehind(sqlite: Transaction, tables: readonly Table[]):
   const text = `SELECT type, name, tbl_name AS "table" FROM main.sqlite_schema
     WHERE type IN ('trigger', 'view') AND name NOT LIKE 'dualdb\\_%' ESCAPE '\\' ORDER BY type, name`;
   const names = new Map(tables.map(({ name }) => [name.toLowerCase(), name]));
-  const found = await sqlite.query({ sql: text, text, values: [] });
+  const found = await sqlite.query(statement(text));
   return found.flatMap(({ type, name, table: owner }) => {
     const table = type === "view" ? String(name) : names.get(String(owner).toLowerCase());
     if (table === undefined) return [];

@@ -1,4 +1,4 @@
-import type { ExactRow, ExactValue, Statement, Transaction } from "../../engines/engine.js";
+import { type ExactRow, type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import type { SourceRow } from "../conversion/convert.js";
 import { encodeKey } from "../key.js";
 import { quote, type Table } from "../table.js";
@@ -42,8 +42,4 @@ function sizeOf(values: readonly ExactValue[]): number {
   let size = 0;
   for (const value of values) size += typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
   return size;
-}
-
-function statement(text: string): Statement {
-  return { sql: text, text, values: [] };
 }

@@ -1,17 +1,13 @@
-import type { Engine, ExactRow, ExactValue, Transaction } from "../../engines/engine.js";
+import { type Engine, type ExactRow, type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
-import { chunks } from "../chunks.js";
 import type { SourceRow } from "../conversion/convert.js";
 import type { KeyOrder } from "../equality/key-order.js";
 import { keyExpression } from "../key.js";
 import { quote, quotedOn, type Table } from "../table.js";
+import { jsonRow, readDocument, valuesOf } from "./json-rows.js";
 import { PageSize } from "./page-size.js";
 import { readable as readablePostgres } from "./postgres-expression.js";
-import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
-import { documentOf } from "./sqlite-rows.js";
-
-/** SQLite takes 127 arguments for one function, so that the cells of wide rows are lists of lists. */
-const mostArguments = 100;
+import { type Cell, exactValue, readable, readableBytes } from "./sqlite-cells.js";
 
 /**
  * Every row of SQLite's table in the order of its key, in pages that are small in bytes and in time. Each page is a read of its own, as of
@@ -139,50 +135,27 @@ class Walk {
     return (await this.#read(transaction, condition, readableBytes)) ?? { rows: [], bytes: 0 };
   }
 
-  /** null where some text of the page is no UTF-8. */
+  /** null where some text of the page is not UTF-8. */
   async #read(
     transaction: Transaction,
     { where, values }: Condition,
     spell: typeof readable,
   ): Promise<{ rows: SourceRow[]; bytes: number } | null> {
+    const { columns, name } = this.#table;
     const key = `(${keyExpression("sqlite", this.#table, "t")})`;
-    const cells = [
-      spell === readable ? key : spell(key),
-      ...this.#table.columns.map(({ name }) => spell(`t.${quote(name)}`)),
-    ];
-    const lists = [...chunks(cells, mostArguments)].map((part) => `json_array(${part.join(", ")})`);
-    const row = lists.length === 1 ? lists.join() : `json_array(${lists.join(", ")})`;
-    const columns = this.#table.columns.map(({ name }) => quote(name)).join(", ");
+    const cells = columns.map((column) => spell(`t.${quote(column.name)}`));
+    const row = jsonRow([...cells, spell === readable ? key : spell(key)]);
+    const selected = columns.map((column) => quote(column.name)).join(", ");
     // With a LIMIT the order is kept, which else is nobody's concern where rows are only collected.
-    const ordered = `SELECT ${columns} FROM ${quote(this.#table.name)} WHERE ${where} ORDER BY ${this.#key.join(", ")} LIMIT -1`;
-    const sql = `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM (${ordered}) AS t`;
-    const result = await transaction.query(statement(sql, values));
-    const page = result[0]?.page;
-    try {
-      const documents = documentOf<Cell[] | Cell[][]>(result);
-      const rows = documents.map((document) =>
-        this.#row(lists.length === 1 ? (document as Cell[]) : (document as Cell[][]).flat()),
-      );
-      return { rows, bytes: page instanceof Uint8Array ? page.length : 0 };
-    } catch (error) {
-      if (error instanceof TypeError) return null;
-      throw error;
-    }
+    const ordered = `SELECT ${selected} FROM ${quote(name)} WHERE ${where} ORDER BY ${this.#key.join(", ")} LIMIT -1`;
+    const sql = `SELECT CAST(json_group_array(${row.sql}) AS BLOB) AS page FROM (${ordered}) AS t`;
+    const document = await readDocument(transaction, statement(sql, values));
+    return document && { rows: row.unfold(document.rows).map((one) => this.#row(one)), bytes: document.bytes };
   }
 
   #row(cells: readonly Cell[]): SourceRow {
-    const values = new Array<ExactValue>(cells.length - 1);
-    let repaired: Map<string, Uint8Array> | null = null;
-    for (let index = 1; index < cells.length; index++) {
-      const cell = cells[index] as Cell;
-      const value = Array.isArray(cell) ? exactValue(cell) : (cell as ExactValue);
-      values[index - 1] = value;
-      if (!isBroken(cell, value)) continue;
-      repaired ??= new Map();
-      repaired.set(this.#table.columns[index - 1]?.name ?? "", Buffer.from(cell[1], "hex"));
-    }
-    const key = String(exactValue(cells[0] as Cell));
-    return repaired === null ? { key, values } : { key, values, repaired };
+    const { columns } = this.#table;
+    return { key: String(exactValue(cells[columns.length] ?? null)), ...valuesOf(columns, cells) };
   }
 }
 
@@ -193,13 +166,4 @@ interface Condition {
 
 function placed(row: ExactRow, index: number): Place[number] {
   return { value: row[`v${index}`] ?? null, isText: row[`t${index}`] === "text" };
-}
-
-/** Text whose bytes are no UTF-8. */
-function isBroken(cell: Cell, value: ExactValue): cell is readonly ["t", string] {
-  return Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, String(cell[1]));
-}
-
-function statement(sql: string, values: readonly ExactValue[]) {
-  return { sql, text: sql, values };
 }

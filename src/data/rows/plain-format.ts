@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { affinityOf } from "../catalogue/sqlite-type.js";
 import { chunks } from "../chunks.js";
 import { type Column, quote, type Table } from "../table.js";
+import { mostArguments } from "./json-rows.js";
 
 /**
  * A form of COPY's data in which SQLite can write rows by itself, unseen by anybody before PostgreSQL, as long as they are plain: every
@@ -51,12 +52,9 @@ function quotedText(name: string): string {
   return `iif(instr(${name}, char(1)) = 0, char(1) || ${name} || char(1), ${mark})`;
 }
 
-/** SQLite takes 127 arguments for one function. */
-const mostArguments = 100;
-
 function pageOf(table: Table, none: string, spellText: SpellText): string {
   const cells = table.columns.map((column) => cellOf(column, column.notNull ? mark : none, spellText));
-  const lists = [...chunks(cells, mostArguments)].map((part) => `concat_ws(char(31), ${part.join(", ")})`);
+  const lists = [...chunks(cells, mostArguments - 1)].map((part) => `concat_ws(char(31), ${part.join(", ")})`);
   const row = lists.length === 1 ? lists.join() : `concat_ws(char(31), ${lists.join(", ")})`;
   return `CAST(group_concat(${row}, char(10)) || char(10) AS BLOB)`;
 }

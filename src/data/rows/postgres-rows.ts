@@ -1,4 +1,4 @@
-import type { ExactRow, ExactValue, Statement } from "../../engines/engine.js";
+import { type ExactRow, type ExactValue, statement } from "../../engines/engine.js";
 import { typesByKind } from "../catalogue/postgres-type.js";
 import { decodeKey, keyExpression } from "../key.js";
 import { type Column, columnOf, quotedOn, type Table } from "../table.js";
@@ -118,8 +118,4 @@ function asText(value: ExactValue): string | null {
   if (value === null || typeof value === "string") return value;
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString("hex")}`;
   return String(value);
-}
-
-function statement(text: string, values: readonly unknown[]): Statement {
-  return { sql: text, text, values };
 }

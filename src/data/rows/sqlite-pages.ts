@@ -1,13 +1,14 @@
-import type { ExactValue, Transaction } from "../../engines/engine.js";
+import { type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import { affinityOf } from "../catalogue/sqlite-type.js";
-import { chunks } from "../chunks.js";
 import type { SourceRow } from "../conversion/convert.js";
 import { encodeKey } from "../key.js";
 import { type Column, quote, type Table } from "../table.js";
+import { bitExact, jsonRow, readDocument, valuesOf } from "./json-rows.js";
 import type { PlainFormat } from "./plain-format.js";
+import { rowidOf } from "./rowid.js";
 import { rowsOf } from "./rows.js";
-import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
-import { documentOf, rowsOfBytes } from "./sqlite-rows.js";
+import { type Cell, exactValue, readable, readableBytes } from "./sqlite-cells.js";
+import { rowsOfBytes } from "./sqlite-rows.js";
 
 /** Some rows of a SQLite table that are stored behind each other. */
 export interface SqlitePage {
@@ -30,6 +31,8 @@ export interface Window {
   readonly after: bigint | null;
   readonly last: bigint | null;
 }
+
+export const wholeTable: Window = { after: null, last: null };
 
 /** Rows that SQLite itself has written as data for COPY. */
 export interface PlainPage {
@@ -60,20 +63,6 @@ export async function exactRowsOf(
   }));
 }
 
-/** SQLite takes 127 arguments for one function, so wide rows are lists of lists. */
-const mostArguments = 100;
-
-/** A name for the rowid that no column has taken; null for a table WITHOUT ROWID. */
-async function rowidOf(transaction: Transaction, table: Table): Promise<string | null> {
-  const listed = await transaction.query(
-    statement("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", [table.name]),
-  );
-  if (listed[0]?.wr === 1n) return null;
-  const columns = await transaction.query(statement("SELECT name FROM pragma_table_xinfo(?)", [table.name]));
-  const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()));
-  return ["_rowid_", "rowid", "oid"].find((name) => !taken.has(name)) ?? null;
-}
-
 /**
  * Reads a SQLite table in parts, in the order in which its rows are stored: several times faster than rows of values, as long as few of
  * those are asked for. Tables WITHOUT ROWID cannot be read like that.
@@ -82,9 +71,6 @@ export class SqlitePages {
   readonly #transaction: Transaction;
   readonly #table: Table;
   readonly #rowid: string;
-  readonly #isWide: boolean;
-  readonly #plain: string;
-  readonly #bytes: string;
   readonly #plainPages = new Map<PlainFormat, string>();
   #known: Promise<Extent | null> | null = null;
 
@@ -98,23 +84,20 @@ export class SqlitePages {
     this.#transaction = transaction;
     this.#table = table;
     this.#rowid = rowid;
-    this.#isWide = table.columns.length > mostArguments;
-    this.#plain = this.#select(spelled);
-    this.#bytes = this.#select(({ name }) => readableBytes(quote(name)));
   }
 
-  /** The next rows behind that place: about so many, never more. */
-  async next(after: bigint | null, rows: number): Promise<Window> {
+  /** The first rows of a part of the table: about so many, never more. */
+  async next({ after, last: end }: Window, rows: number): Promise<Window> {
     const extent = await this.#extent();
-    if (extent === null) return { after, last: null };
+    if (extent === null) return { after, last: end };
     if (extent.isDense) {
       const last = (after ?? extent.first - 1n) + BigInt(rows);
-      return { after, last: last >= extent.last ? null : last };
+      return { after, last: last >= (end ?? extent.last) ? end : last };
     }
-    const { where, values } = conditionOf(this.#rowid, { after, last: null });
+    const { where, values } = conditionOf(this.#rowid, { after, last: end });
     const sql = `SELECT ${this.#rowid} AS last FROM ${quote(this.#table.name)} ${where} ORDER BY ${this.#rowid} LIMIT 1 OFFSET ?`;
     const [row] = await this.#transaction.query(statement(sql, [...values, BigInt(rows - 1)]));
-    return { after, last: typeof row?.last === "bigint" ? row.last : null };
+    return { after, last: typeof row?.last === "bigint" ? row.last : end };
   }
 
   /** Where most rowids are taken, nobody has to count rows to find the end of a page. null where there is no row. */
@@ -125,7 +108,7 @@ export class SqlitePages {
 
   async #readExtent(): Promise<Extent | null> {
     const text = `SELECT MIN(${this.#rowid}) AS first, MAX(${this.#rowid}) AS last, COUNT(*) AS n FROM ${quote(this.#table.name)}`;
-    const [row] = await this.#transaction.query(statement(text, []));
+    const [row] = await this.#transaction.query(statement(text));
     if (typeof row?.first !== "bigint" || typeof row.last !== "bigint" || typeof row.n !== "bigint") return null;
     return { first: row.first, last: row.last, isDense: 2n * row.n > row.last - row.first };
   }
@@ -148,33 +131,17 @@ export class SqlitePages {
   }
 
   async page(window: Window): Promise<SqlitePage> {
-    const again = () => this.page(window);
-    const page = (await this.#read(this.#plain, window, again)) ?? (await this.#read(this.#bytes, window, again));
-    return page ?? new JsonPage(this.#table, [], 0, again);
+    const page = (await this.#read(spelled, window)) ?? (await this.#read(spelledInBytes, window));
+    return page ?? new JsonPage(this.#table, [], 0, () => this.page(window));
   }
 
-  /** null where some text of the page is no UTF-8. */
-  async #read(select: string, window: Window, again: () => Promise<SqlitePage>): Promise<JsonPage | null> {
+  /** null where some text of the page is not UTF-8. Without a subquery: it would copy every value once more. */
+  async #read(spell: (column: Column) => string, window: Window): Promise<JsonPage | null> {
     const { where, values } = conditionOf(this.#rowid, window);
-    const result = await this.#transaction.query(statement(`${select} ${where}`, values));
-    const document = result[0]?.page;
-    try {
-      const rows = documentOf<Cell[] | Cell[][]>(result);
-      const cells = this.#isWide ? (rows as Cell[][][]).map((row) => row.flat()) : (rows as Cell[][]);
-      return new JsonPage(this.#table, cells, document instanceof Uint8Array ? document.length : 0, again);
-    } catch (error) {
-      if (error instanceof TypeError) return null;
-      throw error;
-    }
-  }
-
-  /** Without a subquery: it would copy every value once more. */
-  #select(spell: (column: Column) => string): string {
-    const lists = [...chunks(this.#table.columns.map(spell), mostArguments)].map(
-      (part) => `json_array(${part.join(", ")})`,
-    );
-    const row = this.#isWide ? `json_array(${lists.join(", ")})` : lists.join();
-    return `SELECT CAST(json_group_array(${row}) AS BLOB) AS page FROM ${quote(this.#table.name)}`;
+    const row = jsonRow(this.#table.columns.map(spell));
+    const sql = `SELECT CAST(json_group_array(${row.sql}) AS BLOB) AS page FROM ${quote(this.#table.name)} ${where}`;
+    const document = await readDocument(this.#transaction, statement(sql, values));
+    return document && new JsonPage(this.#table, row.unfold(document.rows), document.bytes, () => this.page(window));
   }
 }
 
@@ -203,6 +170,10 @@ function spelled({ name, kind }: Column): string {
   return `CASE typeof(${column}) WHEN 'text' THEN ${column} ELSE ${readable(column)} END`;
 }
 
+function spelledInBytes({ name }: Column): string {
+  return readableBytes(quote(name));
+}
+
 class JsonPage implements SqlitePage {
   readonly cells: readonly (readonly Cell[])[];
   readonly bytes: number;
@@ -222,15 +193,9 @@ class JsonPage implements SqlitePage {
 
   row(index: number): SourceRow {
     const { columns, key } = this.#table;
-    const repaired = new Map<string, Uint8Array>();
-    const values = columns.map((column, at) => {
-      const cell = this.cells[index]?.[at] ?? null;
-      const value = bitExact(cell, column);
-      if (isBroken(cell, value)) repaired.set(column.name, Buffer.from(cell[1], "hex"));
-      return value;
-    });
-    const parts = key.map((name) => values[columns.findIndex((column) => column.name === name)] ?? null);
-    return { key: encodeKey(parts), values, repaired };
+    const found = valuesOf(columns, this.cells[index] ?? [], exactIn);
+    const parts = key.map((name) => found.values[columns.findIndex((column) => column.name === name)] ?? null);
+    return { key: encodeKey(parts), ...found };
   }
 }
 
@@ -257,17 +222,7 @@ export class ReadPage implements SqlitePage {
   }
 }
 
-/** Integers as bigint, which tells them from floats without a fraction. */
-function bitExact(cell: Cell, { kind }: Column): ExactValue {
-  if (typeof cell === "number") return BigInt(cell);
-  return kind === "real" && typeof cell === "string" ? exactValue(["r", cell]) : exactValue(cell);
-}
-
-/** Text whose bytes are no UTF-8. */
-function isBroken(cell: Cell, value: ExactValue): cell is readonly ["t", string] {
-  return Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, String(cell[1]));
-}
-
-function statement(sql: string, values: readonly ExactValue[]) {
-  return { sql, text: sql, values };
+/** Columns of kind `real` have their digits as text. */
+function exactIn(cell: Cell, { kind }: Column): ExactValue {
+  return kind === "real" && typeof cell === "string" ? exactValue(["r", cell]) : bitExact(cell);
 }

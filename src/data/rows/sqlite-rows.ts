@@ -1,15 +1,16 @@
-import type { ExactValue, Statement, Transaction } from "../../engines/engine.js";
+import { type ExactValue, type Statement, statement, type Transaction } from "../../engines/engine.js";
 import { chunks } from "../chunks.js";
 import type { SourceRow } from "../conversion/convert.js";
 import { decodeKey, type KeyPart, keyExpression, textOrBytes } from "../key.js";
 import { columnOf, quote, type Table } from "../table.js";
+import { jsonRow, readDocument, valuesOf } from "./json-rows.js";
+import { type Condition, partsByRowid } from "./rowid.js";
 import type { Rows } from "./rows.js";
-import { type Cell, exactValue, readable, readableBytes, sameBytes } from "./sqlite-cells.js";
+import { type Cell, exactValue, readable, readableBytes } from "./sqlite-cells.js";
 
 /** SQLite takes at most 32,766 parameters in a statement. */
 const mostParameters = 30_000;
 const upsertsInAPiece = 200;
-const keysInAPage = 5_000;
 /** Each is a condition of its own, and SQLite nests conditions at most 1,000 deep. */
 const keysOfBytesInAPiece = 100;
 
@@ -50,7 +51,7 @@ export const sqliteRows: Rows = {
   },
 
   async *keys(transaction, table) {
-    for await (const window of windows(transaction, table)) yield await keysIn(transaction, table, window);
+    for await (const part of partsByRowid(transaction, table)) yield await keysIn(transaction, table, part);
   },
 };
 
@@ -66,55 +67,17 @@ export async function rowsOfBytes(
   return rows;
 }
 
-/** As one document of texts; where one of them is no UTF-8, as one of their bytes. */
+/** As one document of texts; where one of them is not UTF-8, as one of their bytes. */
 async function keysIn(transaction: Transaction, table: Table, where: Condition): Promise<(string | Uint8Array)[]> {
   const key = keyExpression("sqlite", table, "t");
-  const listed = async (cell: string) => {
+  const listed = (cell: string) => {
     const sql = `SELECT CAST(json_group_array(${cell}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
-    return transaction.query(statement(sql, where.values));
+    return readDocument<string>(transaction, statement(sql, where.values));
   };
-  try {
-    return documentOf<string>(await listed(key));
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return documentOf<string>(await listed(`hex(CAST(${key} AS BLOB))`)).map((hex) =>
-      textOrBytes(Buffer.from(hex, "hex")),
-    );
-  }
-}
-
-interface Condition {
-  readonly text: string;
-  readonly values: readonly ExactValue[];
-}
-
-/**
- * Conditions that cut a table into parts of some thousand rows, so that work on a whole table gives the event loop its turns.
- * A table WITHOUT ROWID is one part.
- */
-export async function* windows(transaction: Transaction, table: Table): AsyncIterable<Condition> {
-  if (await lacksRowid(transaction, table)) {
-    yield { text: "TRUE", values: [] };
-    return;
-  }
-  let after: ExactValue = -(2n ** 63n);
-  for (;;) {
-    const sql = `SELECT _rowid_ AS last FROM ${quote(table.name)} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1 OFFSET ${keysInAPage}`;
-    const last: ExactValue | undefined = (await transaction.query(statement(sql, [after])))[0]?.last;
-    if (last === undefined) break;
-    yield { text: "_rowid_ > ? AND _rowid_ <= ?", values: [after, last] };
-    after = last;
-  }
-  yield { text: "_rowid_ > ?", values: [after] };
-}
-
-async function lacksRowid(transaction: Transaction, table: Table): Promise<boolean> {
-  const sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?";
-  return (await transaction.query(statement(sql, [table.name])))[0]?.wr === 1n;
-}
-
-function statement(sql: string, values: readonly ExactValue[]): Statement {
-  return { sql, text: sql, values };
+  const texts = await listed(key);
+  if (texts !== null) return texts.rows;
+  const bytes = await listed(`hex(CAST(${key} AS BLOB))`);
+  return (bytes?.rows ?? []).map((hex) => textOrBytes(Buffer.from(hex, "hex")));
 }
 
 function condition(columns: readonly string[], tuples: readonly (readonly ExactValue[])[]): Condition {
@@ -186,57 +149,25 @@ const plainSpelling: Spelling = { key: (expression) => expression, column: reada
 const bytesSpelling: Spelling = { key: readableBytes, column: readableBytes };
 
 async function readPage(transaction: Transaction, table: Table, where: Condition): Promise<SourceRow[]> {
-  const cells = await tryPage(transaction, table, where, plainSpelling);
-  const rows = cells ?? (await tryPage(transaction, table, where, bytesSpelling)) ?? [];
-  return rows.map((row) => sourceRow(table, row));
+  const rows = await tryPage(transaction, table, where, plainSpelling);
+  return rows ?? (await tryPage(transaction, table, where, bytesSpelling)) ?? [];
 }
 
-/** null where the document is no UTF-8. */
+/** null where some text is not UTF-8. */
 async function tryPage(
   transaction: Transaction,
   table: Table,
   where: Condition,
   spelling: Spelling,
-): Promise<Cell[][] | null> {
+): Promise<SourceRow[] | null> {
+  const { columns, name } = table;
   const key = spelling.key(`(${keyExpression("sqlite", table, "t")})`);
-  const columns = table.columns.map(({ name }) => spelling.column(`t.${quote(name)}`));
-  const row = jsonRow([key, ...columns]);
-  const sql = `SELECT CAST(json_group_array(${row.sql}) AS BLOB) AS page FROM ${quote(table.name)} AS t WHERE ${where.text}`;
-  const result = await transaction.query(statement(sql, where.values));
-  try {
-    return row.unfold(documentOf(result));
-  } catch (error) {
-    if (error instanceof TypeError) return null;
-    throw error;
-  }
+  const row = jsonRow([...columns.map((column) => spelling.column(`t.${quote(column.name)}`)), key]);
+  const sql = `SELECT CAST(json_group_array(${row.sql}) AS BLOB) AS page FROM ${quote(name)} AS t WHERE ${where.text}`;
+  const document = await readDocument(transaction, statement(sql, where.values));
+  return document && row.unfold(document.rows).map((cells) => sourceRow(table, cells));
 }
 
-/** SQLite takes no more arguments for one function. */
-const mostArguments = 127;
-
-/** A row as one JSON array; a wide one as an array of arrays, which `unfold` puts together again. */
-function jsonRow(cells: readonly string[]): { readonly sql: string; unfold(rows: unknown[]): Cell[][] } {
-  const parts = [...chunks(cells, mostArguments)].map((part) => `json_array(${part.join(", ")})`);
-  if (parts.length === 1) return { sql: parts.join(), unfold: (rows) => rows as Cell[][] };
-  return { sql: `json_array(${parts.join(", ")})`, unfold: (rows) => (rows as Cell[][][]).map((row) => row.flat()) };
-}
-
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The list in a result of one JSON document, which a statement calls `page`. Throws a TypeError where it is no UTF-8. */
-export function documentOf<T>(rows: readonly { readonly page?: ExactValue }[]): T[] {
-  const page = rows[0]?.page;
-  return page instanceof Uint8Array ? (JSON.parse(strict.decode(page)) as T[]) : [];
-}
-
-function sourceRow(table: Table, [key, ...cells]: readonly Cell[]): SourceRow {
-  const repaired = new Map<string, Uint8Array>();
-  const values = cells.map((cell, index) => {
-    const value = exactValue(cell ?? null);
-    if (Array.isArray(cell) && cell[0] === "t" && typeof value === "string" && !sameBytes(value, cell[1])) {
-      repaired.set(table.columns[index]?.name ?? "", Buffer.from(cell[1], "hex"));
-    }
-    return value;
-  });
-  return { key: String(exactValue(key ?? null)), values, repaired };
+function sourceRow({ columns }: Table, cells: readonly Cell[]): SourceRow {
+  return { key: String(exactValue(cells[columns.length] ?? null)), ...valuesOf(columns, cells) };
 }

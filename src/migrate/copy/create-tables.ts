@@ -3,7 +3,7 @@ import type { Definition } from "../../data/definition/definition.js";
 import { definePostgres } from "../../data/definition/postgres-definition.js";
 import { sqliteDefinition } from "../../data/definition/sqlite-definition.js";
 import { literal, quote } from "../../data/table.js";
-import type { Engine, Side, Transaction } from "../../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import type { Databases } from "../databases.js";
 import type { ToolOptions } from "../options.js";
@@ -128,6 +128,6 @@ function markText(table: string, mark: string | null): string {
 async function unfinishedTables(postgres: Engine): Promise<Set<string>> {
   const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
     AND obj_description(oid, 'pg_class') = ${literal(unfinishedMark)}`;
-  const rows = await postgres.read({ sql: text, text, values: [] });
+  const rows = await postgres.read(statement(text));
   return new Set(rows.map(({ name }) => String(name)));
 }

@@ -1,5 +1,6 @@
 import { keyExpression } from "../../data/key.js";
 import { type ForeignKey, quote, quotedOn, type Table } from "../../data/table.js";
+import { statement } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import type { Lines, PlainData } from "./lines.js";
 import { type Loaded, mergeText, PostgresLoad } from "./postgres-load.js";
@@ -61,7 +62,7 @@ export class CycleLoad {
     const parts = this.#staged.map(({ table, name }, index) => `w${index} AS (${mergeText(table, name)} RETURNING 1)`);
     const counts = this.#staged.map((_, index) => `(SELECT count(*) FROM w${index}) AS n${index}`);
     const text = `WITH ${parts.join(", ")} SELECT ${counts.join(", ")}`;
-    const [row] = await this.#transaction.query({ sql: text, text, values: [] });
+    const [row] = await this.#transaction.query(statement(text));
     await this.#transaction.script(this.#staged.map(({ name }) => `DROP TABLE ${name}`).join("; "));
     return this.#staged.map((_, index) => Number(row?.[`n${index}`]));
   }
@@ -72,7 +73,7 @@ export class CycleLoad {
     for (const foreignKey of staged.foreignKeys) {
       const parent = this.#staged.find(({ postgresName }) => postgresName === foreignKey.parent);
       const text = staged.orphansText(foreignKey, parent?.name ?? null);
-      const rows = await this.#transaction.query({ sql: text, text, values: [] });
+      const rows = await this.#transaction.query(statement(text));
       const { columns } = foreignKey;
       orphans.push(...rows.map((row) => ({ table, key: String(row.row_key), columns })));
     }

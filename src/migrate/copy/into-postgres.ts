@@ -4,15 +4,16 @@ import { TableGraph } from "../../data/graph.js";
 import { refusedAsOrphan } from "../../data/refusal.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
-import type { Transaction } from "../../engines/engine.js";
+import { statement, type Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { tidyTable } from "./aftermath.js";
 import type { Batch, RefusedRow } from "./batch.js";
-import { batchesOf } from "./batches.js";
 import { CycleLoad, type Orphan } from "./cycle-load.js";
+import { inLanes, lanesOf } from "./lanes.js";
 import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+import { TableSource } from "./table-source.js";
 
 /** Rows in one transaction of PostgreSQL. */
 const rowsInABatch = 25_000;
@@ -120,7 +121,8 @@ class IntoPostgres {
     );
     await load.begin();
     for (const one of runs) {
-      for await (const batch of batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch)) {
+      const source = await this.#sourceOf(one.table);
+      for await (const batch of source.batches()) {
         const staged = await withCare(batch, (data) => load.stage(one.table, data));
         await this.#account(one, staged.batch, { written: 0, refused: staged.loaded.refused }, "merge");
         one.step();
@@ -160,9 +162,10 @@ class IntoPostgres {
     const one = new TableRun(this.#run, table, await this.#count(table));
     try {
       const { lasting, passing } = this.#transactions;
-      if (table.key.length > 0) await this.#batches(one, isEmpty ? "insert" : "merge", passing);
+      if (table.key.length > 0)
+        await this.#batches(one, isEmpty ? "insert" : "merge", passing, await this.#lanes(table));
       // Nobody could go on with a part of it.
-      else await lasting((target) => this.#batches(one, "insert", (work) => work(target)));
+      else await lasting((target) => this.#batches(one, "insert", (work) => work(target), 1));
       one.tally.extra = isEmpty ? 0 : await this.#extra(one);
       this.#tables.push(await this.#finish(one));
     } finally {
@@ -170,14 +173,23 @@ class IntoPostgres {
     }
   }
 
-  async #batches(one: TableRun, mode: LoadMode, inTransaction: InTransaction): Promise<void> {
+  async #batches(one: TableRun, mode: LoadMode, inTransaction: InTransaction, lanes: number): Promise<void> {
     const load = new PostgresLoad(one.table, this.#foreignKeys(one.table));
+    const source = await this.#sourceOf(one.table);
+    const send = async (batches: AsyncGenerator<Batch>) => {
+      for await (const batch of batches) {
+        const sent = await withCare(batch, (data) => inTransaction((target) => load.run(target, data, mode)));
+        await this.#account(one, sent.batch, sent.loaded, mode);
+        one.step();
+      }
+    };
     one.step();
-    for await (const batch of batchesOf(this.#source, one.table, this.#run.options.batchSize ?? rowsInABatch)) {
-      const sent = await withCare(batch, (data) => inTransaction((target) => load.run(target, data, mode)));
-      await this.#account(one, sent.batch, sent.loaded, mode);
-      one.step();
-    }
+    if (lanes === 1) await send(source.batches());
+    else await inLanes(lanes, source.stripes(), (stripe) => send(source.batchesOf(stripe)));
+  }
+
+  #sourceOf(table: Table): Promise<TableSource> {
+    return TableSource.of(this.#source, table, this.#run.options.batchSize ?? rowsInABatch);
   }
 
   async #account(one: TableRun, batch: Batch, { written, refused }: Loaded, mode: LoadMode): Promise<void> {
@@ -195,9 +207,20 @@ class IntoPostgres {
     await one.setAside([...batch.refused, ...late]);
   }
 
+  async #lanes(table: Table): Promise<number> {
+    const pair = this.#pair(table);
+    // Without a folder for what cannot go, everything is one transaction.
+    if (pair === undefined || this.#run.rejects === null) return 1;
+    const { postgres } = this.#run.databases.config;
+    return this.#transactions.lasting((target) => lanesOf(target, pair, postgres?.poolSize ?? 1));
+  }
+
   #foreignKeys(table: Table) {
-    const pair = this.#run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
-    return pair?.postgres.foreignKeys ?? [];
+    return this.#pair(table)?.postgres.foreignKeys ?? [];
+  }
+
+  #pair(table: Table) {
+    return this.#run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
   }
 
   async #isEmpty(table: Table): Promise<boolean> {
@@ -213,11 +236,11 @@ class IntoPostgres {
 
   async #count(table: Table): Promise<number> {
     const sql = `SELECT COUNT(*) AS n FROM ${quotedOn("sqlite", table)}`;
-    const [row] = await this.#source.query({ sql, text: sql, values: [] });
+    const [row] = await this.#source.query(statement(sql));
     return Number(row?.n);
   }
 
   #ask(text: string) {
-    return this.#transactions.lasting((target) => target.query({ sql: text, text, values: [] }));
+    return this.#transactions.lasting((target) => target.query(statement(text)));
   }
 }

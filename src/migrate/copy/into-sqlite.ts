@@ -7,7 +7,7 @@ import { encodeKey } from "../../data/key.js";
 import { decodeRows } from "../../data/rows/copy-text.js";
 import { readable } from "../../data/rows/postgres-expression.js";
 import { quote, quotedOn, type Table } from "../../data/table.js";
-import type { ExactValue, Transaction } from "../../engines/engine.js";
+import { type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import type { Copied } from "./into-postgres.js";
 import type { LoadMode } from "./postgres-load.js";
@@ -125,7 +125,7 @@ class IntoSqlite {
 
   async #estimate(table: Table): Promise<number> {
     const text = `SELECT count(*) AS n FROM ${quotedOn("postgres", table)}`;
-    return Number((await this.#source.query({ sql: text, text, values: [] }))[0]?.n);
+    return Number((await this.#source.query(statement(text)))[0]?.n);
   }
 }
 
@@ -145,5 +145,5 @@ function copyText(table: Table): string {
 
 async function count(inTransaction: InTransaction, table: Table): Promise<number> {
   const sql = `SELECT COUNT(*) AS n FROM ${quote(table.name)}`;
-  return inTransaction(async (target) => Number((await target.query({ sql, text: sql, values: [] }))[0]?.n));
+  return inTransaction(async (target) => Number((await target.query(statement(sql)))[0]?.n));
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SourceRow } from "../../data/conversion/convert.js";
-import { PageSize } from "../../data/rows/page-size.js";
+import type { PageSize } from "../../data/rows/page-size.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import {
   type PlainPage,
@@ -67,20 +67,24 @@ interface Read<Page> {
 /** The form in which SQLite writes the rows; null for the one in which each can be looked at. */
 type Form = PlainFormat | null;
 
-/** Reads a table in the form that is asked for, and begins with the next page as soon as one is taken: nobody is to wait for SQLite. */
+/** Reads a part of a table in the form that is asked for, and begins with the next page as soon as one is taken: nobody is to wait for SQLite. */
 export class PageReader implements PageSource {
   readonly pages: SqlitePages;
-  readonly #size = new PageSize();
-  #after: bigint | null = null;
+  readonly #end: bigint | null;
+  readonly #size: PageSize;
+  #after: bigint | null;
   #isOver = false;
   #latest: Read<PlainPage | SqlitePage> | null = null;
   #ahead: { readonly form: Form; readonly read: Promise<Read<PlainPage | SqlitePage>> } | null = null;
 
-  constructor(pages: SqlitePages) {
+  constructor(pages: SqlitePages, { after, last }: Window, size: PageSize) {
     this.pages = pages;
+    this.#after = after;
+    this.#end = last;
+    this.#size = size;
   }
 
-  /** Whether the last page of the table was taken. */
+  /** Whether the last page was taken. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -99,7 +103,7 @@ export class PageReader implements PageSource {
     const { window } = this.#latest;
     const form = this.#ahead?.form ?? null;
     this.#after = window.last;
-    this.#isOver = window.last === null;
+    this.#isOver = window.last === this.#end;
     this.#latest = null;
     this.#ahead = this.#isOver ? null : { form, read: nextTurn().then(() => this.#read(form)) };
     // A failure is met where the page is asked for, if ever.
@@ -126,7 +130,7 @@ export class PageReader implements PageSource {
 
   async #read(form: Form): Promise<Read<PlainPage | SqlitePage>> {
     const began = performance.now();
-    const window = await this.pages.next(this.#after, this.#size.rows);
+    const window = await this.pages.next({ after: this.#after, last: this.#end }, this.#size.rows);
     const page = form === null ? await this.pages.page(window) : await this.pages.plain(form, window);
     if (page !== null) this.#size.learn(page.bytes, performance.now() - began);
     return { window, page };

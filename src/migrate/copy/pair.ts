@@ -6,7 +6,7 @@ import { encodeRow } from "../../data/rows/copy-text.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
-import type { Side, Transaction } from "../../engines/engine.js";
+import { type Side, statement, type Transaction } from "../../engines/engine.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
 import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
@@ -96,7 +96,7 @@ class BulkPasses {
 
   async #isEmpty(target: Transaction): Promise<boolean> {
     const text = `SELECT NOT EXISTS (SELECT 1 FROM ${quotedOn("postgres", this.#one.table)}) AS empty`;
-    return (await target.query({ sql: text, text, values: [] }))[0]?.empty === true;
+    return (await target.query(statement(text)))[0]?.empty === true;
   }
 
   #read(state: Awaited<ReturnType<typeof lockPostgresState>>, after: Entry | null): Promise<Held> {

@@ -2,6 +2,7 @@ import { refusedAsOrphan, refusedBecause } from "../../data/refusal.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
+import { statement } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import { type DualDbError, hasCode } from "../../errors.js";
 import { Lines, type PlainData } from "./lines.js";
@@ -123,7 +124,7 @@ export class PostgresLoad {
     if (staged !== data.size)
       throw new Error(`${this.#table.name}: of ${data.size} rows PostgreSQL has read ${staged}`);
     const text = mergeText(this.#table, stage);
-    return transaction.execute({ sql: text, text, values: [] });
+    return transaction.execute(statement(text));
   }
 
   /** The lines whose parents are not there. */
@@ -133,7 +134,7 @@ export class PostgresLoad {
     await transaction.script(stageText(this.#table));
     await transaction.copyIn(copyText(this.#table, stage, null, [ordinal]), part.numbered());
     const text = outside.map(orphansText).join(" UNION ALL ");
-    const rows = await transaction.query({ sql: text, text, values: [] });
+    const rows = await transaction.query(statement(text));
     return rows.map(({ n, k }) => ({ index: Number(n), columns: outside[Number(k)]?.columns ?? [] }));
   }
 

@@ -1,4 +1,3 @@
-import type { SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
 import type { Table } from "../../data/table.js";
 import { DualDbError } from "../../errors.js";
@@ -6,6 +5,7 @@ import type { Databases, Scene } from "../databases.js";
 import type { ToolOptions } from "../options.js";
 import { endIfAsked } from "../progress.js";
 import { Rejects } from "../rejects.js";
+import type { RefusedRow } from "./batch.js";
 import { type CopiedTable, Tally } from "./report.js";
 
 /** What one run of `copy` works on, whichever way the rows go. */
@@ -27,6 +27,7 @@ export class TableRun {
   readonly #run: CopyRun;
   readonly #rejects: Rejects | null;
   readonly #total: number | null;
+  #settingAside: Promise<void> = Promise.resolve();
 
   constructor(run: CopyRun, table: Table, total: number | null) {
     this.table = table;
@@ -47,8 +48,17 @@ export class TableRun {
     for (const finding of findings) this.tally.note(finding);
   }
 
-  /** @throws CONSTRAINT_VIOLATED where nothing may be set aside: then all of the run is taken back. */
-  async setAside(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
+  /**
+   * One call after the other, whoever calls.
+   * @throws CONSTRAINT_VIOLATED where nothing may be set aside: then all of the run is taken back.
+   */
+  setAside(rejected: readonly RefusedRow[]): Promise<void> {
+    const done = this.#settingAside.then(() => this.#setAside(rejected));
+    this.#settingAside = done.catch(() => undefined);
+    return done;
+  }
+
+  async #setAside(rejected: readonly RefusedRow[]): Promise<void> {
     const [first] = rejected;
     if (first === undefined) return;
     if (this.#rejects === null) throw strictly(first.finding);

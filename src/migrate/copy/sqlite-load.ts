@@ -1,6 +1,6 @@
 import { refusedBecause } from "../../data/refusal.js";
 import { columnOf, quote, type Table } from "../../data/table.js";
-import type { ExactValue, Transaction } from "../../engines/engine.js";
+import { type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import { hasCode } from "../../errors.js";
 import type { Loaded, LoadMode, Refused } from "./postgres-load.js";
 
@@ -47,7 +47,7 @@ export class SqliteLoad {
   ): Promise<number> {
     const sql = insertText(this.#table, end - start, mode);
     try {
-      return await transaction.execute({ sql, text: sql, values: rows.slice(start, end).flat() });
+      return await transaction.execute(statement(sql, rows.slice(start, end).flat()));
     } catch (error) {
       if (!hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) throw error;
       if (end - start === 1) {

@@ -5,7 +5,7 @@ import { keyExpression } from "../../data/key.js";
 import { orderOf } from "../../data/rows/every-sqlite-row.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import { columnOf, nameOn, quote, type Table } from "../../data/table.js";
-import type { ExactValue } from "../../engines/engine.js";
+import { type ExactValue, statement } from "../../engines/engine.js";
 import { orphans, type Parentage } from "../orphans.js";
 import { endIfAsked } from "../progress.js";
 import type { Scan } from "./scan.js";
@@ -30,7 +30,7 @@ export async function findDuplicates({ pair, transaction, groups }: Scan): Promi
   const uniques = unenforced(pair);
   if (uniques.length === 0) return;
   const text = sharingText(pair.table, uniques, await orderOf(transaction, pair.table));
-  const [row] = await transaction.query({ sql: text, text, values: [] });
+  const [row] = await transaction.query(statement(text));
   const taken = uniques.map(() => new Set<number>());
   for (const [key, ...shared] of listIn<readonly [string, ...(number | null)[]]>(row?.page)) {
     if (groups.isRefused(pair.table, key)) continue;
@@ -47,7 +47,7 @@ async function refuseOrphans({ transaction, groups, options }: Scan, parentage: 
   for await (const { text: where, values } of orphans(transaction, "sqlite", parentage)) {
     endIfAsked(options.signal);
     const text = `SELECT CAST(json_group_array(${keyOf(child)}) AS BLOB) AS page FROM ${quote(child.name)} AS t WHERE ${where}`;
-    const [row] = await transaction.query({ sql: text, text, values });
+    const [row] = await transaction.query(statement(text, values));
     for (const key of listIn<string>(row?.page)) groups.refuse(child, { ...finding, key });
   }
 }
@@ -102,7 +102,7 @@ function sharingText(table: Table, uniques: readonly (readonly string[])[], orde
   const cells = ["key", ...numbers.map((_, index) => `n${index}`)];
   return `SELECT CAST(json_group_array(json_array(${cells.join(", ")})) AS BLOB) AS page FROM
     (SELECT ${keyOf(table)} AS key, ${numbers.join(", ")} FROM ${name} AS t WHERE ${parts.map(({ isShared }) => isShared).join(" OR ")}
-     ORDER BY ${order.map(quote).join(", ")})`;
+     ORDER BY ${order.join(", ")})`;
 }
 
 function spelled(names: readonly string[]): string {

@@ -2,12 +2,12 @@ import { chunks } from "../../data/chunks.js";
 import { isRefusal, refusedBecause } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { quote, quotedOn } from "../../data/table.js";
-import type { Side, Transaction } from "../../engines/engine.js";
+import { type Side, statement, type Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { isPostgres } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
-import { Stage, type StageSchema, statement, type Window } from "./stage.js";
+import { Stage, type StageSchema, type Window } from "./stage.js";
 import { Tally } from "./tally.js";
 
 export interface FillOptions {

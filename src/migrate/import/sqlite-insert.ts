@@ -1,6 +1,6 @@
 import { chunks } from "../../data/chunks.js";
 import type { Table } from "../../data/table.js";
-import type { ExactValue, Transaction } from "../../engines/engine.js";
+import { type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import type { IntakeRow } from "./intake.js";
 
 /** A table that rows are written into, and its columns in SQL. */
@@ -28,7 +28,7 @@ export async function insertRows(
     const values: ExactValue[] = [];
     const lists = part.map((row) => listOf(row, into, values));
     const sql = `${verb} INTO ${into.name} (${into.columns.join(", ")}) VALUES ${lists.join(", ")}`;
-    written += await transaction.execute({ sql, text: sql, values });
+    written += await transaction.execute(statement(sql, values));
   }
   return written;
 }

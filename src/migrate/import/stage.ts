@@ -1,7 +1,7 @@
 import { chunks } from "../../data/chunks.js";
 import { refusedBecause } from "../../data/refusal.js";
 import { type ForeignKey, quote, quotedOn } from "../../data/table.js";
-import type { Side, Statement, Transaction } from "../../engines/engine.js";
+import { type Side, statement, type Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { copyRows } from "./postgres-insert.js";
@@ -275,8 +275,4 @@ function all(conditions: readonly string[]): string {
 
 function countIf(condition: string): string {
   return `COALESCE(sum(CASE WHEN ${condition} THEN 1 ELSE 0 END), 0)`;
-}
-
-export function statement(text: string): Statement {
-  return { sql: text, text, values: [] };
 }

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import sql, { raw } from "sql-template-tag";
 import type { Pairing } from "../../data/catalogue/discover.js";
-import { windows } from "../../data/rows/sqlite-rows.js";
+import { partsByRowid } from "../../data/rows/rowid.js";
 import { quotedOn, type Table } from "../../data/table.js";
-import type { Engine, Transaction } from "../../engines/engine.js";
+import { type Engine, statement, type Transaction } from "../../engines/engine.js";
 
 /** Rows of a table on both sides at about the same time. */
 export interface TableCount {
@@ -43,9 +43,9 @@ export async function countTables(
 /** Counts every table of SQLite, where the other side cannot be looked at. */
 export async function countSqlite(transaction: Transaction, table: Table): Promise<number> {
   let count = 0;
-  for await (const { text, values } of windows(transaction, table)) {
-    const statement = `SELECT COUNT(*) AS rows FROM ${quotedOn("sqlite", table)} WHERE ${text}`;
-    count += numberIn(await transaction.query({ sql: statement, text: statement, values }));
+  for await (const { text, values } of partsByRowid(transaction, table)) {
+    const counting = `SELECT COUNT(*) AS rows FROM ${quotedOn("sqlite", table)} WHERE ${text}`;
+    count += numberIn(await transaction.query(statement(counting, values)));
     await turn();
   }
   return count;

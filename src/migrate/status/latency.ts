@@ -3,7 +3,7 @@ import type { Pairing } from "../../data/catalogue/discover.js";
 import { decodeKey, type KeyPart } from "../../data/key.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import { columnOf, quote, quotedOn, type Table } from "../../data/table.js";
-import type { Engine, Side, Statement } from "../../engines/engine.js";
+import { type Engine, type Side, type Statement, statement } from "../../engines/engine.js";
 import { type Latency, Timer } from "../../metrics.js";
 
 const pointReads = 50;
@@ -57,7 +57,7 @@ function rowOf(side: Side, table: Table, key: readonly KeyPart[]): Statement {
     return `t.${quotedOn(side, column)} = ${value}`;
   });
   const text = `SELECT ${valuesOf(side, table)} FROM ${quotedOn(side, table)} AS t WHERE ${conditions.join(" AND ")}`;
-  return { sql: text, text, values: key };
+  return statement(text, key);
 }
 
 /** Whole rows, in a form that any row can be read in: a driver may stop at text that is no UTF-8, or at a large integer. */

@@ -1,6 +1,6 @@
 import type { TablePair } from "../../data/catalogue/discover.js";
 import { nameOn, quote, quotedOn } from "../../data/table.js";
-import type { Transaction } from "../../engines/engine.js";
+import { statement, type Transaction } from "../../engines/engine.js";
 
 /** A counter of PostgreSQL that will give a number which is taken: the next INSERT that relies on it fails. */
 export interface BehindSequence {
@@ -36,7 +36,7 @@ async function look(
       SELECT pg_sequence_last_value(q.seqrelid) AS last, q.seqstart AS first, q.seqincrement AS increment, ${highest} AS highest
       FROM pg_sequence AS q WHERE q.seqrelid = pg_get_serial_sequence($1, $2)::regclass) AS s
     WHERE s.increment > 0 AND COALESCE(s.last, s.first - s.increment) < s.highest`;
-  const [row] = await postgres.query({ sql: text, text, values: [quote(table), column] });
+  const [row] = await postgres.query(statement(text, [quote(table), column]));
   if (row === undefined) return null;
   return { last: row.last === null ? null : String(row.last), highest: String(row.highest) };
 }

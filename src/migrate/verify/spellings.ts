@@ -1,6 +1,6 @@
 import { type SourceRow, toPostgres } from "../../data/conversion/convert.js";
 import { type Column, columnOf, type Table } from "../../data/table.js";
-import type { Engine, ExactValue } from "../../engines/engine.js";
+import { type Engine, type ExactValue, statement } from "../../engines/engine.js";
 import { hasCode } from "../../errors.js";
 import type { Seen } from "./look.js";
 
@@ -76,7 +76,7 @@ async function ask(postgres: Engine, column: Column, doubts: readonly Doubt[], t
     doubts.map(({ other }) => textOf(other)),
   ];
   const rows = await postgres.transaction({ mode: "read", timeoutMs }, (reader) =>
-    reader.query({ sql: text, text, values }),
+    reader.query(statement(text, values)),
   );
   return rows.map(({ key }) => String(key));
 }
