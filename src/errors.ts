@@ -27,6 +27,7 @@ export const codes = {
   GATE_CLOSED: { exit: 3, http: 409, retry: false },
   GATE_UNTOLD: { exit: 1, http: 503, retry: true },
   SCHEMA_MISSING: { exit: 1, http: 500, retry: false },
+  SCHEMA_CHANGED: { exit: 1, http: 503, retry: true },
   MIGRATION_FAILED: { exit: 1, http: 500, retry: false },
   MIGRATION_CHANGED: { exit: 1, http: 500, retry: false },
   MIGRATION_UNKNOWN: { exit: 1, http: 500, retry: false },

@@ -140,8 +140,7 @@ class Opening {
 
   async #flip(partner: Partner, wanted: Side): Promise<void> {
     const deadline = this.#internals.clock() + this.#config.flipTimeoutMs;
-    const { flip } = await partner.engage();
-    await flip.to(wanted, deadline);
+    await partner.together(({ flip }) => flip.to(wanted, deadline));
   }
 
   /** Rolling back has to work while PostgreSQL is down: then SQLite goes on by itself, and what it lacks comes in later. */

@@ -5,7 +5,7 @@ import type { Engine, Side } from "../engines/engine.js";
 import type { PostgresEngine } from "../engines/postgres.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
-import { type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
+import { type Catalogues, cataloguesOf, type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
 import type { ToolOptions } from "./options.js";
 
 /** Both databases of one run: opened for it alone, and closed when it ends. */
@@ -90,11 +90,19 @@ export function configFor({ env = process.env, sqlite, postgres, batchSize }: To
  * @throws PAIR_MISMATCH where each has a partner, and not the other.
  */
 export async function sceneOf({ sqlite, postgres }: Databases, { tables, epochs }: ToolOptions): Promise<Scene> {
+  // The states first: they tell whether the tables have changed since.
+  const states = await statesOf(sqlite, postgres);
   const pairing = await sqlite.transaction({ mode: "read" }, (left) =>
     postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right, epochs)),
   );
   const wanted = onlyTables(pairing, tables);
-  return { pairing: wanted, graph: new TableGraph(wanted.tables), states: await statesOf(sqlite, postgres) };
+  return { pairing: wanted, graph: new TableGraph(wanted.tables), states };
+}
+
+/** A pair's two catalogues when its tables were looked at. */
+export function cataloguesIn({ states }: Scene): Catalogues {
+  if (states === null) throw new Error("these databases are no pair");
+  return cataloguesOf(states);
 }
 
 /** The states of a pair; null where the two have never been brought together. */

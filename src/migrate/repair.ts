@@ -1,6 +1,6 @@
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
-import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
+import { cataloguesIn, type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
 import { FormerRows } from "./repair/former-rows.js";
@@ -94,7 +94,10 @@ class Repair {
     this.#from = sourceOf(scene, options.from);
     this.#former = new FormerRows(options.directory ?? ".", this.#beganAt);
     const mending = { from: this.#from, sqlite, postgres, graph: scene.graph, former: this.#former, timeoutMs, clock };
-    this.#mender = livePair(scene) === null ? new PlainMender(mending) : new JournalMender(mending);
+    this.#mender =
+      livePair(scene) === null
+        ? new PlainMender(mending)
+        : new JournalMender({ ...mending, catalogues: cataloguesIn(scene) });
   }
 
   async run(): Promise<RepairReport> {

@@ -17,12 +17,22 @@ import { finalized } from "./disarm.js";
 import { Journal } from "./journal.js";
 import { overtaken } from "./mirror.js";
 import { enterRows, lostTables, restoreTables } from "./restore.js";
-import { bumpCas, lockPostgresState, type PairState, readSqliteState } from "./state.js";
+import {
+  assertSameCatalogues,
+  bumpCas,
+  type Catalogues,
+  cataloguesOf,
+  lockPostgresState,
+  type PairState,
+  readSqliteState,
+} from "./state.js";
 import { postgresTriggers, sqliteTriggers } from "./triggers.js";
 
 /** Both databases belong together, every table they share has its triggers, and every row from before is owed. */
 export interface Armed {
   readonly pairing: Pairing;
+  /** Both catalogues when the tables were looked at. */
+  readonly catalogues: Catalogues;
   /** Tables that were armed now; empty when everything was in place. */
   readonly armed: readonly string[];
   /** Tables that have to be armed again, but not while a flip is under way. */
@@ -66,10 +76,17 @@ export async function arm(sqlite: Engine, postgres: Engine, clock: () => number)
     const isNew = state.pairId === null || found.state.pairId === null || isLost;
     const tables = pairing.tables.filter((table) => isNew || !isArmed(schema, table, found.triggers, there));
     const names = tables.map(({ name }) => name);
-    if (!isNew && !isSettled(states)) return { pairing, armed: [], unarmed: names, refused: [] };
-    if (tables.length === 0 && !isNew) return { pairing, armed: [], unarmed: [], refused: [] };
-    const refused = await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
-    return { pairing, armed: names, unarmed: [], refused };
+    const catalogues = cataloguesOf(states);
+    if (!isNew && !isSettled(states)) return { pairing, catalogues, armed: [], unarmed: names, refused: [] };
+    if (tables.length === 0 && !isNew) return { pairing, catalogues, armed: [], unarmed: [], refused: [] };
+    const armed = await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
+    return {
+      pairing,
+      catalogues: { ...catalogues, sqlite: armed.catalogue },
+      armed: names,
+      unarmed: [],
+      refused: armed.refused,
+    };
   });
 }
 
@@ -91,7 +108,11 @@ class Arming {
   }
 
   /** SQLite commits first: a crash in between leaves a pair that is armed again, never a PostgreSQL with a partner that knows nothing. */
-  async run(tables: readonly Table[], states: PairState, lost: Lost): Promise<readonly Finding[]> {
+  async run(
+    tables: readonly Table[],
+    states: PairState,
+    lost: Lost,
+  ): Promise<{ readonly refused: readonly Finding[]; readonly catalogue: string }> {
     const pairId = states.sqlite.pairId ?? states.postgres.pairId ?? randomUUID();
     await restoreTables(this.#postgres, "postgres", lost.postgres);
     for (const table of tables) {
@@ -102,13 +123,15 @@ class Arming {
     // After a forced roll-back what only PostgreSQL has is still to come in, and must not be taken for gone.
     const others = primary === "postgres" || states.sqlite.forced ? new Map() : await this.#postgresKeys(tables);
     const keys = await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
+      assertSameCatalogues(cataloguesOf(states), { sqlite: (await readSqliteState(transaction)).catalogue });
       if (!(await bumpCas(transaction, states.sqlite.cas))) throw overtaken();
       await restoreTables(transaction, "sqlite", lost.sqlite);
       await this.#armSqlite(transaction, tables, primary, pairId, others);
-      return primary === "postgres" ? this.#sqliteKeys(transaction, tables) : noKeys;
+      const found = primary === "postgres" ? await this.#sqliteKeys(transaction, tables) : noKeys;
+      return { ...found, catalogue: (await readSqliteState(transaction)).catalogue };
     });
     if (primary === "postgres") await this.#enterPostgres(tables, keys.owed);
-    return keys.refused;
+    return keys;
   }
 
   async #armSqlite(

@@ -7,14 +7,16 @@ import { Journal, type Refusal, refusalText } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, Recovery } from "./recovery.js";
 import {
+  assertSameCatalogues,
   bumpCas,
   holdingLock,
   movePostgresState,
   moveSqliteState,
   type PairState,
+  postgresCatalogueNow,
   readPostgresState,
-  readSqliteState,
   type SqliteChange,
+  stateOf,
 } from "./state.js";
 
 /** What the pair of states needs next. Each step holds the lock and leaves a pair of this table behind. */
@@ -76,7 +78,7 @@ export class Flip {
   async states(): Promise<PairState> {
     const { sqlite, postgres, timeoutMs } = this.#pair;
     return {
-      sqlite: await sqlite.transaction({ mode: "read" }, readSqliteState),
+      sqlite: await stateOf(sqlite),
       postgres: await postgres.transaction({ mode: "read", timeoutMs }, readPostgresState),
     };
   }
@@ -216,9 +218,13 @@ export class Flip {
   }
 
   async #locked(work: (states: PairState, transaction: Transaction) => Promise<void>): Promise<null> {
-    const { sqlite, postgres, timeoutMs } = this.#pair;
+    const { sqlite, postgres, timeoutMs, catalogues } = this.#pair;
     return holdingLock(postgres, timeoutMs, async (transaction, state) => {
-      await work({ sqlite: await sqlite.transaction({ mode: "read" }, readSqliteState), postgres: state }, transaction);
+      const states = { sqlite: await stateOf(sqlite), postgres: state };
+      // Asked for now: the lock may have been waited for while another process armed a table.
+      const now = { sqlite: states.sqlite.catalogue, postgres: await postgresCatalogueNow(transaction) };
+      assertSameCatalogues(catalogues, now);
+      await work(states, transaction);
       return null;
     });
   }

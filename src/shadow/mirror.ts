@@ -8,7 +8,18 @@ import { Backlog, type Scope } from "./backlog.js";
 import { applyPlan, type End, type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal, type Refusal, type Selection } from "./journal.js";
 import { RowSizes } from "./row-sizes.js";
-import { bumpCas, holdingLock, type PairState, type PostgresState, readSqliteState } from "./state.js";
+import {
+  assertSameCatalogues,
+  bumpCas,
+  type Catalogues,
+  cataloguesOf,
+  holdingLock,
+  type PairState,
+  type PostgresState,
+  postgresCatalogueNow,
+  readSqliteState,
+  stateOf,
+} from "./state.js";
 
 /** Points of a pass at which a test can stop the process or cut its connections. */
 export type FaultPoint = "after-read" | "after-apply" | "before-acknowledge";
@@ -18,6 +29,8 @@ export interface Pair {
   readonly sqlite: Engine;
   readonly postgres: Engine;
   readonly graph: TableGraph;
+  /** Both catalogues when the tables of `graph` were looked at. */
+  readonly catalogues: Catalogues;
   /** How long one statement of a pass, and its wait for the lock, may take, in milliseconds. */
   readonly timeoutMs: number;
   reached(point: FaultPoint): Promise<void> | void;
@@ -144,14 +157,16 @@ export class Mirror {
   }
 
   #forward(backlog: Backlog): Promise<Handled[]> {
-    const { sqlite, graph } = this.#pair;
+    const { sqlite, graph, catalogues } = this.#pair;
     return this.#locked((target, state) =>
       this.#inParts(backlog, {
         source: opened(sqlite),
         target: held("postgres", target),
         select: (selection) =>
           sqlite.transaction({ mode: "read" }, async (source) => {
-            assertForward({ sqlite: await readSqliteState(source), postgres: state });
+            const states = { sqlite: await readSqliteState(source), postgres: state };
+            assertForward(states);
+            assertSameCatalogues(catalogues, cataloguesOf(states));
             return this.#journals.sqlite.select(source, selection);
           }),
         apply: (plan) => applyPlan(graph, "postgres", target, plan),
@@ -160,17 +175,22 @@ export class Mirror {
   }
 
   #backward(backlog: Backlog): Promise<Handled[]> {
-    const { sqlite, graph } = this.#pair;
+    const { sqlite, graph, catalogues } = this.#pair;
     return this.#locked(async (source, state) => {
-      const { cas, ...rest } = await sqlite.transaction({ mode: "read" }, readSqliteState);
-      assertBackward({ sqlite: { cas, ...rest }, postgres: state });
-      return this.#inParts(backlog, {
+      const states = { sqlite: await stateOf(sqlite), postgres: state };
+      const { cas } = states.sqlite;
+      assertBackward(states);
+      assertSameCatalogues(catalogues, cataloguesOf(states));
+      const handled = await this.#inParts(backlog, {
         source: held("postgres", source),
         target: opened(sqlite),
         select: (selection) => this.#journals.postgres.select(source, selection),
         apply: (plan, part) =>
           sqlite.transaction({ mode: "write" }, (target) => applyGuarded(graph, target, plan, cas + BigInt(part))),
       });
+      // A column that came between the look at the tables and that at the rows may hold what was not read.
+      if (handled.length > 0) assertSameCatalogues(catalogues, { postgres: await postgresCatalogueNow(source) });
+      return handled;
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Pairing } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine } from "../engines/engine.js";
-import { DualDbError } from "../errors.js";
+import { DualDbError, hasCode } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { arm } from "./arm.js";
 import { Flip, type FlipEvents } from "./flip.js";
@@ -28,6 +28,9 @@ export interface PartnerParts {
   readonly reached: (point: FaultPoint) => Promise<void> | void;
 }
 
+/** Somebody who changes the schema all the time is not waited for. */
+const mostLooks = 10;
+
 /** Brings the two databases together when it is first needed. A failure is not remembered: the next call tries again. */
 export class Partner {
   readonly #parts: PartnerParts;
@@ -53,6 +56,22 @@ export class Partner {
     return this.#engaged;
   }
 
+  /**
+   * Works with both databases. Where their tables turn out to be others than they were when somebody looked, looks again and repeats:
+   * `work` must be repeatable.
+   */
+  async together<T>(work: (engaged: Engaged) => Promise<T>): Promise<T> {
+    for (let look = 1; ; look++) {
+      const engaged = await this.engage();
+      try {
+        return await work(engaged);
+      } catch (error) {
+        if (!hasCode(error, "SCHEMA_CHANGED") || look === mostLooks) throw error;
+        this.forget();
+      }
+    }
+  }
+
   /** What is mirrored and what is not; null before the databases have come together. */
   async pairing(): Promise<Pairing | null> {
     return (await this.#engaged?.catch(() => null))?.pairing ?? null;
@@ -67,11 +86,11 @@ export class Partner {
     const { sqlite, clock, timeoutMs, events, logger, reached } = this.#parts;
     const postgres = await this.#parts.postgres();
     await this.#parts.requireSchema(postgres);
-    const { pairing, armed, unarmed, refused } = await arm(sqlite, postgres, clock);
+    const { pairing, catalogues, armed, unarmed, refused } = await arm(sqlite, postgres, clock);
     if (armed.length > 0)
       logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
     for (const finding of refused) logger.error({ event: "refused", ...finding }, "row refused by the other side");
-    const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), timeoutMs, reached };
+    const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), catalogues, timeoutMs, reached };
     const mirror = new Mirror(pair);
     if (unarmed.length > 0) this.forget();
     this.#problem = null;

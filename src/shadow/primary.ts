@@ -75,9 +75,9 @@ export class Primary {
   }
 
   async #takeUp(wanted: Side): Promise<void> {
-    const engaged = await this.#parts.partner?.engage();
+    const { partner, clock, flipTimeoutMs } = this.#parts;
     try {
-      await engaged?.flip.to(wanted, this.#parts.clock() + this.#parts.flipTimeoutMs);
+      await partner?.together(({ flip }) => flip.to(wanted, clock() + flipTimeoutMs));
     } catch (error) {
       if (!hasCode(error, "FLIP_REFUSED")) throw error;
     }

@@ -5,7 +5,7 @@ import { type Plan, planBatch } from "./batch.js";
 import { type Entry, Journal } from "./journal.js";
 import { KeySet } from "./key-set.js";
 import { applyGuarded, held, opened, overtaken, type Pair } from "./mirror.js";
-import { bumpCas, holdingLock, readSqliteState, type SqliteState } from "./state.js";
+import { assertSameCatalogues, bumpCas, holdingLock, postgresCatalogueNow, stateOf } from "./state.js";
 
 /** A row that was written on both sides around a forced roll-back. SQLite's version stays. */
 export interface Conflict {
@@ -33,10 +33,13 @@ export class Recovery {
   async pass(): Promise<Conflict[] | null> {
     const entries: Entry[] = [];
     const conflicts = await holdingLock(this.#pair.postgres, this.#pair.timeoutMs, async (source) => {
-      const state = await this.#pair.sqlite.transaction({ mode: "read" }, readSqliteState);
+      const state = await stateOf(this.#pair.sqlite);
       if (state.primary !== "sqlite" || !state.forced) throw overtaken();
       entries.push(...(await this.#journals.postgres.select(source, { after: null, limit, quarantined: true })));
-      return this.#bring(source, entries);
+      const found = await this.#bring(source, entries);
+      const catalogues = { sqlite: state.catalogue, postgres: await postgresCatalogueNow(source) };
+      assertSameCatalogues(this.#pair.catalogues, catalogues);
+      return found;
     });
     if (entries.length === 0) return null;
     await this.#pair.postgres.write(this.#journals.postgres.removals(entries));
@@ -55,7 +58,7 @@ export class Recovery {
 
   async #tryToApply(source: Transaction, entries: readonly Entry[]): Promise<boolean> {
     const { graph, sqlite } = this.#pair;
-    const { cas } = await this.#forcedState();
+    const { cas } = await stateOf(sqlite);
     const plan = await planBatch(graph, held("postgres", source), opened(sqlite), entries);
     if (plan.handled.length < entries.length) return false;
     try {
@@ -71,10 +74,6 @@ export class Recovery {
     }
   }
 
-  async #forcedState(): Promise<SqliteState> {
-    return this.#pair.sqlite.transaction({ mode: "read" }, readSqliteState);
-  }
-
   /** Which of the rows that the plan touches SQLite has written itself. */
   async #journaled(target: Transaction, plan: Plan): Promise<KeySet> {
     const touched = [...plan.handled, ...plan.removals];
@@ -88,7 +87,7 @@ export class Recovery {
   /** SQLite's version stays, and PostgreSQL is owed it. */
   async #settle({ table, key }: Entry): Promise<Conflict> {
     const now = this.#clock();
-    const { cas } = await this.#forcedState();
+    const { cas } = await stateOf(this.#pair.sqlite);
     await this.#pair.sqlite.transaction({ mode: "write" }, async (transaction) => {
       if (!(await bumpCas(transaction, cas))) throw overtaken();
       await this.#journals.sqlite.enter(transaction, table, [key], now);

@@ -6,7 +6,7 @@ import type { Logger } from "../logger.js";
 import { nextStep } from "./flip.js";
 import type { PassResult } from "./mirror.js";
 import type { Engaged, Partner } from "./partner.js";
-import type { PairState } from "./state.js";
+import { assertSameCatalogues, cataloguesOf, type PairState } from "./state.js";
 
 export type RelayState = "stopped" | "idle" | "mirroring" | "waiting";
 
@@ -160,8 +160,9 @@ export class Relay {
   }
 
   /** Works off what a forced roll-back or a crash has left. Tells whether the pair is settled. */
-  async #settle({ flip }: Engaged): Promise<boolean> {
+  async #settle({ flip, pair }: Engaged): Promise<boolean> {
     const states = await flip.states();
+    assertSameCatalogues(pair.catalogues, cataloguesOf(states));
     const step = nextStep(states, headingOf(states));
     if (step === "settled") {
       this.#primary = states.sqlite.primary;
@@ -226,7 +227,8 @@ export class Relay {
   #failed(error: unknown): number {
     this.#primary = null;
     this.#batchBegan = Number.POSITIVE_INFINITY;
-    if (hasCode(error, "NOT_PRIMARY")) return 0;
+    if (hasCode(error, "SCHEMA_CHANGED")) this.#parts.partner.forget();
+    if (hasCode(error, "NOT_PRIMARY", "SCHEMA_CHANGED")) return 0;
     if (hasCode(error, "FINALIZED")) return this.#end();
     const first = this.#failures === 0 || this.#lastError?.code !== codeOf(error);
     if (first)

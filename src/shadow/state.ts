@@ -12,6 +12,8 @@ export interface SqliteState {
   /** PostgreSQL goes on alone, for good. */
   readonly finalized: boolean;
   readonly changedAt: number | null;
+  /** Changes with every change of SQLite's schema. */
+  readonly catalogue: string;
 }
 
 /** The state row of the PostgreSQL side. */
@@ -22,6 +24,8 @@ export interface PostgresState {
   readonly pairId: string | null;
   readonly finalized: boolean;
   readonly changedAt: number | null;
+  /** Changes with every table and every column that is added to PostgreSQL's schema. */
+  readonly catalogue: string;
 }
 
 /** What both sides say. */
@@ -30,8 +34,15 @@ export interface PairState {
   readonly postgres: PostgresState;
 }
 
-const sqliteColumns = `"primary", forced, cas, pair_id, finalized, changed_at`;
+/** What both catalogues were when somebody looked at the tables. */
+export type Catalogues = Readonly<Record<"sqlite" | "postgres", string>>;
+
+const sqliteColumns = `"primary", forced, cas, pair_id, finalized, changed_at,
+  (SELECT schema_version FROM pragma_schema_version) AS catalogue`;
 const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;
+/** A column that is dropped still counts in relnatts, so that the sum never comes back to what it was. */
+const postgresCatalogue = `(SELECT concat(count(*), '/', sum(relnatts)) FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')) AS catalogue`;
 
 export async function readSqliteState(transaction: Transaction): Promise<SqliteState> {
   const text = `SELECT ${sqliteColumns} FROM dualdb_state WHERE id = 1`;
@@ -43,17 +54,18 @@ export async function readSqliteState(transaction: Transaction): Promise<SqliteS
     pairId: textOf(row.pair_id),
     finalized: row.finalized === 1n,
     changedAt: numberOf(row.changed_at),
+    catalogue: String(row.catalogue),
   };
 }
 
 export async function readPostgresState(transaction: Transaction): Promise<PostgresState> {
-  const text = `SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1`;
+  const text = `SELECT ${postgresColumns}, ${postgresCatalogue} FROM dualdb_state WHERE id = 1`;
   return postgresState(only(await transaction.query(statement(text)), "postgres"));
 }
 
-const lockText = `SELECT set_config('dualdb.mirror', 'on', true), s.*
+const lockText = `SELECT set_config('dualdb.mirror', 'on', true), s.*, ${postgresCatalogue}
     FROM (SELECT ${postgresColumns} FROM dualdb_state WHERE id = 1 FOR NO KEY UPDATE) AS s`;
-const lock = { sql: lockText, text: lockText, values: [] };
+const lock = statement(lockText);
 
 /**
  * Locks the one row that orders every mirror pass and every step of every process, until the transaction ends, and tells the triggers
@@ -72,6 +84,33 @@ export function holdingLock<T>(
   return postgres.transaction({ mode: "write", timeoutMs, first: lock }, (transaction, rows) =>
     work(transaction, postgresState(only(rows, "postgres"))),
   );
+}
+
+/**
+ * Whoever carries rows knows their tables from a look at both catalogues.
+ * @throws SCHEMA_CHANGED where one of them is another by now: what was added since would be left behind.
+ */
+export function assertSameCatalogues(known: Catalogues, found: Partial<Catalogues>): void {
+  for (const side of ["sqlite", "postgres"] as const) {
+    if (found[side] === undefined || found[side] === known[side]) continue;
+    const name = side === "sqlite" ? "SQLite" : "PostgreSQL";
+    throw new DualDbError(
+      "SCHEMA_CHANGED",
+      `The schema of ${name} has changed since it was looked at: run the same again.`,
+      { side },
+    );
+  }
+}
+
+/** The catalogues as these states have them. */
+export function cataloguesOf({ sqlite, postgres }: PairState): Catalogues {
+  return { sqlite: sqlite.catalogue, postgres: postgres.catalogue };
+}
+
+/** PostgreSQL's catalogue now, in a transaction that may have begun long ago. */
+export async function postgresCatalogueNow(transaction: Transaction): Promise<string> {
+  const [row] = await transaction.query(statement(`SELECT ${postgresCatalogue}`));
+  return String(row?.catalogue);
 }
 
 export function stateOf(engine: Engine): Promise<SqliteState> {
@@ -133,6 +172,7 @@ function postgresState(row: ExactRow): PostgresState {
     pairId: textOf(row.pair_id),
     finalized: row.finalized === true,
     changedAt: numberOf(row.changed_at),
+    catalogue: String(row.catalogue),
   };
 }
 

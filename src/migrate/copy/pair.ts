@@ -9,7 +9,8 @@ import { quotedOn, type Table } from "../../data/table.js";
 import { type Side, statement, type Transaction } from "../../engines/engine.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
-import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
+import { assertSameCatalogues, cataloguesOf, lockPostgresState, readSqliteState } from "../../shadow/state.js";
+import { cataloguesIn } from "../databases.js";
 import { tidyTable } from "./aftermath.js";
 import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
@@ -103,7 +104,9 @@ class BulkPasses {
     const { table } = this.#one;
     const limit = this.#run.options.batchSize ?? rowsInAPass;
     return this.#run.databases.sqlite.transaction({ mode: "read" }, async (source) => {
-      assertForward({ sqlite: await readSqliteState(source), postgres: state });
+      const states = { sqlite: await readSqliteState(source), postgres: state };
+      assertForward(states);
+      assertSameCatalogues(cataloguesIn(this.#run.scene), cataloguesOf(states));
       const entries = await this.#journal.select(source, { after, limit, quarantined: false, table: table.name });
       const rows = new Map<string, SourceRow>();
       for (const part of chunks(entries, rowsAtOnce)) {
@@ -162,7 +165,9 @@ class MirrorPasses {
     this.#run = run;
     this.#one = one;
     this.#from = from;
-    this.#mirror = new Mirror({ sqlite, postgres, graph: run.scene.graph, timeoutMs, reached: () => undefined });
+    const { graph } = run.scene;
+    const catalogues = cataloguesIn(run.scene);
+    this.#mirror = new Mirror({ sqlite, postgres, graph, catalogues, timeoutMs, reached: () => undefined });
   }
 
   async run(): Promise<void> {

@@ -5,7 +5,15 @@ import { DualDbError } from "../../errors.js";
 import { applyPlan, type Plan, planBatch } from "../../shadow/batch.js";
 import { type Entry, Journal } from "../../shadow/journal.js";
 import { applyGuarded, assertBackward, assertForward, held } from "../../shadow/mirror.js";
-import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
+import {
+  assertSameCatalogues,
+  type Catalogues,
+  cataloguesOf,
+  lockPostgresState,
+  postgresCatalogueNow,
+  readSqliteState,
+} from "../../shadow/state.js";
+import { cataloguesIn } from "../databases.js";
 import type { CopiedTable } from "./report.js";
 import { type CopyRun, strictly, TableRun, timeoutMs } from "./run.js";
 
@@ -19,12 +27,14 @@ export class StrictPair {
   readonly #run: CopyRun;
   readonly #from: Side;
   readonly #journal: Journal;
+  readonly #catalogues: Catalogues;
   readonly #handled: Entry[] = [];
 
   constructor(run: CopyRun, from: Side) {
     this.#run = run;
     this.#from = from;
     this.#journal = new Journal(from);
+    this.#catalogues = cataloguesIn(run.scene);
   }
 
   async copy(tables: readonly Table[]): Promise<CopiedTable[]> {
@@ -39,7 +49,9 @@ export class StrictPair {
     await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
       const state = await lockPostgresState(target);
       await sqlite.transaction({ mode: "read" }, async (source) => {
-        assertForward({ sqlite: await readSqliteState(source), postgres: state });
+        const states = { sqlite: await readSqliteState(source), postgres: state };
+        assertForward(states);
+        assertSameCatalogues(this.#catalogues, cataloguesOf(states));
         for (const one of runs)
           await this.#table(one, source, target, (plan) => applyPlan(this.#run.scene.graph, "postgres", target, plan));
       });
@@ -52,10 +64,13 @@ export class StrictPair {
       const state = await lockPostgresState(source);
       await sqlite.transaction({ mode: "write" }, async (target) => {
         const found = await readSqliteState(target);
-        assertBackward({ sqlite: found, postgres: state });
+        const states = { sqlite: found, postgres: state };
+        assertBackward(states);
+        assertSameCatalogues(this.#catalogues, cataloguesOf(states));
         let { cas } = found;
         for (const one of runs)
           await this.#table(one, source, target, (plan) => applyGuarded(this.#run.scene.graph, target, plan, cas++));
+        assertSameCatalogues(this.#catalogues, { postgres: await postgresCatalogueNow(source) });
       });
     });
   }

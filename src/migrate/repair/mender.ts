@@ -5,8 +5,8 @@ import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import { applyPlan, type End, type Plan, planBatch } from "../../shadow/batch.js";
 import { type Entry, Journal, type Refusal, refusalText } from "../../shadow/journal.js";
-import { held, Mirror, opened, overtaken, type Pair } from "../../shadow/mirror.js";
-import { lockPostgresState, readSqliteState } from "../../shadow/state.js";
+import { held, Mirror, opened, overtaken } from "../../shadow/mirror.js";
+import { type Catalogues, lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import type { FormerRows } from "./former-rows.js";
 
 /** A row that could not be mended. */
@@ -39,11 +39,10 @@ export class JournalMender implements Mender {
   readonly #mirror: Mirror;
   readonly #journal: Journal;
 
-  constructor(mending: Mending) {
-    const { sqlite, postgres, graph, timeoutMs, from } = mending;
-    const pair: Pair = { sqlite, postgres, graph, timeoutMs, reached: () => undefined };
+  constructor(mending: Mending & { readonly catalogues: Catalogues }) {
+    const { from, ...pair } = mending;
     this.#mending = mending;
-    this.#mirror = new Mirror(pair);
+    this.#mirror = new Mirror({ ...pair, reached: () => undefined });
     this.#journal = new Journal(from);
   }
 
