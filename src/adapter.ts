@@ -13,7 +13,7 @@ export type PerSide = Statement | ((side: Side) => Statement);
 
 export interface Query extends Scope {
   readonly statement: PerSide;
-  /** The columns that the statement selects, in this order, with their kinds. */
+  /** The columns that the statement selects, in this order, with their kinds. Without them any text may come up. */
   readonly columns?: readonly Column[];
 }
 
@@ -134,10 +134,8 @@ export class RoutedAdapter implements Adapter {
   async #readFrom(side: Side, { statement, columns }: Query, options: ReadOptions): Promise<Row[]> {
     const engine = side === "sqlite" ? this.#sqlite() : await this.#parts.postgres();
     const began = performance.now();
-    const rows = await engine.read(
-      statementFor(statement, side),
-      columns === undefined ? options : { ...options, columns },
-    );
+    const selected = columns === undefined ? { anyText: true } : { columns };
+    const rows = await engine.read(statementFor(statement, side), { ...options, ...selected });
     this.#timers[side].read.since(began);
     return rows;
   }

@@ -35,9 +35,12 @@ export interface Database {
    * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FLIP_REFUSED, FINALIZED
    */
   open(): Promise<void>;
-  /** Rows of a SELECT that both sides understand, from the side that answers reads. */
+  /** Rows of one SELECT that both sides understand, from the side that answers reads. Text that is not UTF-8 comes with U+FFFD. */
   read(statement: Sql): Promise<Row[]>;
-  /** Statements that both sides understand, in one transaction on the primary. */
+  /**
+   * Statements that both sides understand, in one transaction on the primary. What a RETURNING clause gives comes from SQLite's driver as
+   * it is, and that ends the process at TEXT which is not UTF-8: of columns of old rows return none, or `CAST(… AS BLOB)`.
+   */
   write(...statements: readonly Sql[]): Promise<WriteResult[]>;
   status(): Promise<Status>;
   /** Mirrors until the other side is owed nothing that it takes, or for `timeoutMs` milliseconds (10,000). */

@@ -41,6 +41,8 @@ export interface ReadOptions {
   readonly asPrimary?: boolean;
   /** Give up with DATABASE_UNAVAILABLE after this many milliseconds. */
   readonly timeoutMs?: number;
+  /** The statement may select any text, also some that the driver cannot hold: it comes whole, what is not UTF-8 with U+FFFD. */
+  readonly anyText?: boolean;
   /** One of a few statements that are asked all the time, for one row of text: the engine may keep it prepared, and answer at once. */
   readonly kept?: boolean;
 }

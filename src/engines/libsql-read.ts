@@ -4,6 +4,7 @@ import { DualDbError } from "../errors.js";
 import type { ReadOptions, Row } from "./engine.js";
 import { notPrimaryError } from "./libsql-errors.js";
 import { type Page, pageOf, rowsOfExact, rowsOfJson } from "./libsql-page.js";
+import { readAnyText } from "./libsql-text.js";
 import { type BoundStatement, plainRows } from "./libsql-values.js";
 
 /** The rows of one SELECT, in one statement where that can be done. */
@@ -12,7 +13,7 @@ export async function readRows(client: Client, bound: BoundStatement, options: R
   const page = columns && pageOf(columns, bound.sql, asPrimary);
   if (columns !== undefined && page !== undefined) return readPage(client, bound, columns, page, asPrimary);
   if (asPrimary) await refuseUnlessPrimary(client);
-  return plainRows(await client.execute(bound));
+  return options.anyText === true ? readAnyText(client, bound) : plainRows(await client.execute(bound));
 }
 
 /** Throws NOT_PRIMARY unless the state says that SQLite is primary. */

@@ -8,6 +8,7 @@ import { bindValues, exactTypes, type TypeParsers } from "./postgres-types.js";
 /** How long the server may be silent beyond the limit that it was told, before the connection is given up. */
 const slackMs = 2_000;
 const largestTimeout = 2_147_483_647;
+const mostParameters = 65_535;
 
 /** A query of `pg` with the settings that its types leave out. */
 export interface EngineQuery extends QueryConfig {
@@ -17,8 +18,12 @@ export interface EngineQuery extends QueryConfig {
   readonly queryMode?: "extended";
 }
 
-/** One statement as a query of the driver. */
+/**
+ * One statement as a query of the driver.
+ * @throws QUERY_FAILED for more parameters than the protocol can count: the driver would send nonsense.
+ */
 export function engineQuery({ text, values }: Statement, types: TypeParsers, timeoutMs: number): EngineQuery {
+  if (values.length > mostParameters) throw tooManyParameters(values.length);
   return { text, values: bindValues(values), types, query_timeout: timeoutMs, queryMode: "extended" };
 }
 
@@ -190,6 +195,11 @@ export class Session implements PostgresTransaction {
     this.#failure ??= failure;
     return failure;
   }
+}
+
+function tooManyParameters(count: number): DualDbError {
+  const message = `a statement has ${count} parameters, and PostgreSQL takes ${mostParameters} at most: write fewer rows at once; nothing was sent`;
+  return new DualDbError("QUERY_FAILED", message, { side: "postgres" });
 }
 
 function over(): DualDbError {

@@ -1,5 +1,6 @@
 import sql, { raw } from "sql-template-tag";
 import { z } from "zod";
+import { columnOf } from "../data/table.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { checked, checkedText, flagOrTrue, limit, offset, optionalText, text } from "./inputs.js";
 import { type ServiceParts, type Source, sourceOf } from "./parts.js";
@@ -131,6 +132,7 @@ const deleteCollaborator = prepared(
 const inOrderOfJoining = prepared(
   sql`${selectFrom(collaborators)} WHERE document_id = ${null} ORDER BY joined_at NULLS FIRST, id`,
 );
+const accessColumns = [columnOf(documents, "id")];
 const accessibleDocument = prepared(
   sql`SELECT id FROM documents WHERE id = ${null} AND (is_public = ${null} OR created_by = ${null} OR EXISTS (
     SELECT 1 FROM document_collaborators WHERE document_id = documents.id AND user_id = ${null}))`,
@@ -214,6 +216,6 @@ async function hasDocumentAccess({ adapter }: Source, document: string, user: st
   const documentId = checkedText("hasDocumentAccess", "documentId", document, collaborators);
   const userId = checkedText("hasDocumentAccess", "userId", user, collaborators);
   const statement = accessibleDocument([documentId, 1, userId, userId]);
-  const rows = await adapter.read({ statement, tables: [documents.name, collaborators.name] });
+  const rows = await adapter.read({ statement, tables: [documents.name, collaborators.name], columns: accessColumns });
   return rows.length > 0;
 }

@@ -132,6 +132,51 @@ describe.each(targets)("libSQL on a $name", ({ name, start }) => {
       expect(await read()).toEqual({ ...expected, blob: "a\ufffd" });
     });
 
+    test("any SELECT is read whole, whatever text comes up", async () => {
+      await script(
+        engine,
+        `INSERT INTO items (id, number, fraction, body, bytes) VALUES ('bad', 1, 0.1, CAST(x'61ff62' AS TEXT), x'61ff'), ('nul', -2, 3.0, 'a' || char(0) || 'b', NULL);`,
+      );
+      const read = (sql: string, ...values: unknown[]) => engine.read(sqlite(sql, ...values), { anyText: true });
+      const bad = {
+        id: "bad",
+        number: 1,
+        fraction: 0.1,
+        body: "a\ufffdb",
+        bytes: new Uint8Array([97, 255]),
+        flag: null,
+      };
+      const nul = { id: "nul", number: -2, fraction: 3, body: "a\0b", bytes: null, flag: null };
+      expect(await read("SELECT * FROM items ORDER BY id")).toEqual([bad, nul]);
+      expect(await read("SELECT * FROM items ORDER BY id DESC LIMIT ?;", 2)).toEqual([nul, bad]);
+      const commented = "-- all\n/* of */ WITH w AS (SELECT body FROM items WHERE id = ?) SELECT * FROM w -- end";
+      expect(await read(commented, "bad")).toEqual([{ body: "a\ufffdb" }]);
+      expect(await read("VALUES (1, 'x'), (2, NULL)")).toEqual([
+        { column1: 1, column2: "x" },
+        { column1: 2, column2: null },
+      ]);
+      expect(await read("SELECT 1 AS a, 2 AS a, typeof(id) FROM items WHERE id = 'bad'; -- two")).toEqual([
+        { a: 2, "typeof(id)": "text" },
+      ]);
+      expect(await read("SELECT * FROM items WHERE 0")).toEqual([]);
+      await expect(read("SELECT missing FROM items")).rejects.toMatchObject({ code: "SCHEMA_MISSING" });
+      await expect(read("SELECT 9007199254740993 AS big")).rejects.toMatchObject({
+        code: "VALUE_REFUSED",
+        column: "big",
+      });
+    });
+
+    test("any SELECT of as many columns as SQLite has, in the order that it asks for", async () => {
+      const names = Array.from({ length: 1_900 }, (_, index) => `c${index}`);
+      const one = names.map((name, index) => `${index % 2 === 0 ? index : "'t' || n"} AS ${name}`).join(", ");
+      const numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50)";
+      const rows = await engine.read(sqlite(`${numbers} SELECT ${one} FROM n ORDER BY n * 7 % 50`), { anyText: true });
+      const order = Array.from({ length: 50 }, (_, index) => index + 1).sort((a, b) => ((a * 7) % 50) - ((b * 7) % 50));
+      expect(rows.map(({ c1 }) => c1)).toEqual(order.map((n) => `t${n}`));
+      expect(Object.keys(rows[0] ?? {})).toEqual(names);
+      expect([rows[0]?.c1898, rows[0]?.c1899]).toEqual([1_898, `t${order[0]}`]);
+    });
+
     test("rows are the same through the JSON document, through the exact statement and as they went in", async () => {
       const text = fc.string({ unit: "binary" });
       const fraction = fc.double({ noNaN: true }).map((value) => (Number.isFinite(value) ? value + 0 : 0.5));

@@ -278,6 +278,22 @@ describe.each(postgresServers)("reads and writes on $name", ({ url: server }) =>
     });
   });
 
+  test("more parameters than the protocol can count are refused before anything is sent", async () => {
+    const { engine, url } = await prepared();
+    await runAt(url, "CREATE TABLE many (i INT)");
+    const insert = (count: number) =>
+      statement(
+        `INSERT INTO many VALUES ${Array.from({ length: count }, (_, index) => `($${index + 1})`).join(", ")}`,
+        ...Array.from({ length: count }, (_, index) => index),
+      );
+    const refused = { code: "QUERY_FAILED", message: expect.stringContaining("65536 parameters") };
+    await expect(engine.write([insert(65_536)])).rejects.toMatchObject(refused);
+    await expect(engine.write([insert(1), insert(65_536)])).rejects.toMatchObject(refused);
+    await expect(engine.read(insert(65_536))).rejects.toMatchObject(refused);
+    await engine.write([insert(65_535)]);
+    expect(await engine.read(statement("SELECT count(*) AS n FROM many"))).toEqual([{ n: 65_535 }]);
+  });
+
   test("a statement that opens a transaction does not leave it open", async () => {
     const { engine, url } = await prepared();
     await engine.write([statement("BEGIN")]);
