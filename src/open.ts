@@ -255,7 +255,7 @@ class Opening {
         return { mirrored, altered, wrapped, refused, ...adapter.reads };
       },
       route: () => adapter.route.name,
-      postgres: async () => (relay.failing || (await partner.pairing()) === null ? null : this.#openPostgres()),
+      postgres: async () => (relay.failing || partner.latest === null ? null : this.#openPostgres()),
     });
   }
 

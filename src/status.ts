@@ -64,7 +64,7 @@ export async function statusOf(opened: Opened): Promise<Status> {
     sqlite: sqlite && (await sideStatus(sqlite, readSqliteState)),
     postgres: postgres && (await sideStatus(postgres, readPostgresState)),
     problem: problemOf(opened),
-    unmirrored: (await opened.partner?.pairing().then((pairing) => pairing?.unmirrored ?? null)) ?? null,
+    unmirrored: opened.partner?.latest?.pairing.unmirrored ?? null,
     conflicts: sqlite === null ? [] : await conflictsOf(sqlite).catch(noneOf),
     relay: relay?.status() ?? null,
     reads: { ...adapter.reads, suspended: adapter.readsSuspended },

@@ -1,32 +1,28 @@
-import { randomUUID } from "node:crypto";
-import sql, { raw } from "sql-template-tag";
+import sql from "sql-template-tag";
 import {
   discoverPostgres,
   discoverSqlite,
   type Pairing,
   pairTables,
   surveyPairing,
+  type TablePair,
 } from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
-import { keyExpression, legible, whyOnlyInSqlite } from "../data/key.js";
-import { rowsOf } from "../data/rows/rows.js";
-import { nameOn, quotedOn, type Table } from "../data/table.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import { quotedOn } from "../data/table.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
+import { Arming, type Lost } from "./arming.js";
 import { finalized } from "./disarm.js";
-import { Journal } from "./journal.js";
-import { overtaken } from "./mirror.js";
-import { enterRows, lostTables, restoreTables } from "./restore.js";
+import { lostTables } from "./restore.js";
 import {
-  assertSameCatalogues,
-  bumpCas,
   type Catalogues,
   cataloguesOf,
   lockPostgresState,
   type PairState,
   readSqliteState,
+  sourceOfTruth,
 } from "./state.js";
-import { postgresTriggers, sqliteTriggers } from "./triggers.js";
+import { isJournaling, postgresTriggers, sqliteTriggers, triggerName } from "./triggers.js";
 
 /** Both databases belong together, every table they share has its triggers, and every row from before is owed. */
 export interface Armed {
@@ -37,6 +33,8 @@ export interface Armed {
   readonly armed: readonly string[];
   /** Tables that have to be armed again, but not while a flip is under way. */
   readonly unarmed: readonly string[];
+  /** Tables that are left out, and unmirrored in `pairing`, until somebody has said which side's rows count. */
+  readonly undecided: readonly string[];
   /** Rows that SQLite keeps while PostgreSQL is primary: with such a key PostgreSQL cannot even be told to have none. */
   readonly refused: readonly Finding[];
 }
@@ -47,170 +45,67 @@ const lockSeconds = 5;
 
 /**
  * Makes a pair of two databases, once: triggers on every shared table, and every existing key of both sides in the primary's journal, so
- * that rows from before are simply owed. A table whose triggers are not all there is armed again; where our own tables were dropped they
- * are made anew, and everything is.
+ * that rows from before are simply owed. A table whose triggers are not those of this version is armed again; where our own tables were
+ * dropped they are made anew, and everything is.
  * @throws PAIR_MISMATCH when one of them belongs to another database.
  * @throws SCHEMA_MISSING when one side lacks a column that the other has.
  */
 export async function arm(sqlite: Engine, postgres: Engine, clock: () => number): Promise<Armed> {
   return postgres.transaction({ mode: "write", timeoutMs: longestMs }, async (transaction) => {
     await transaction.script(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
-    const gone = await lostTables(transaction, "postgres");
-    const state = await lockPostgresState(transaction);
-    const schema = await currentSchema(transaction);
-    const found = await sqlite.transaction({ mode: "read" }, async (reader) => ({
-      lost: await lostTables(reader, "sqlite"),
-      state: await readSqliteState(reader),
-      tables: await discoverSqlite(reader),
-      triggers: await sqliteTriggerNames(reader),
-    }));
-    const lost: Lost = { sqlite: found.lost, postgres: gone };
-    const states = { sqlite: found.state, postgres: state };
-    assertPartners(states);
-    const paired = pairTables(found.tables, await discoverPostgres(transaction));
-    const pairing = await sqlite.transaction({ mode: "read" }, (reader) => surveyPairing(reader, paired));
-    assertComplete(pairing);
-    assertNoneGone(pairing, found.triggers);
-    const there = await postgresTriggerNames(transaction);
+    const found = await look(sqlite, transaction);
+    assertPartners(found.states);
+    assertComplete(found.pairing);
+    assertNoneGone(found);
+    const { states, lost } = found;
     const isLost = lost.sqlite.length + lost.postgres.length > 0;
-    const isNew = state.pairId === null || found.state.pairId === null || isLost;
-    const tables = pairing.tables.filter((table) => isNew || !isArmed(schema, table, found.triggers, there));
-    const names = tables.map(({ name }) => name);
-    const catalogues = cataloguesOf(states);
-    if (!isNew && !isSettled(states)) return { pairing, catalogues, armed: [], unarmed: names, refused: [] };
-    if (tables.length === 0 && !isNew) return { pairing, catalogues, armed: [], unarmed: [], refused: [] };
-    const armed = await new Arming(sqlite, transaction, schema, clock).run(tables, states, lost);
-    return {
-      pairing,
-      catalogues: { ...catalogues, sqlite: armed.catalogue },
-      armed: names,
+    const isNew = states.postgres.pairId === null || states.sqlite.pairId === null || isLost;
+    const wanting = found.pairing.pairs.filter((pair) => isNew || !isArmed(found, pair));
+    const undecided = await undecidedOf(sqlite, transaction, found, wanting);
+    const pairs = wanting.filter(({ table }) => !undecided.has(table.name));
+    const known = {
+      pairing: without(found.pairing, undecided),
+      catalogues: cataloguesOf(states),
+      undecided: [...undecided.keys()],
+      armed: [],
       unarmed: [],
-      refused: armed.refused,
+      refused: [],
     };
+    const names = pairs.map(({ table }) => table.name);
+    if (!isNew && !isSettled(states)) return { ...known, unarmed: names };
+    if (pairs.length === 0 && !isNew) return known;
+    const { catalogue, refused } = await new Arming(sqlite, transaction, found.schema, clock).run(pairs, states, lost);
+    return { ...known, catalogues: { ...known.catalogues, sqlite: catalogue }, armed: names, refused };
   });
 }
 
-/** What somebody has dropped of our own tables, per side. */
-type Lost = Readonly<Record<Side, readonly string[]>>;
-
-class Arming {
-  readonly #sqlite: Engine;
-  readonly #postgres: Transaction;
-  readonly #schema: string;
-  readonly #clock: () => number;
-  readonly #journals = { sqlite: new Journal("sqlite"), postgres: new Journal("postgres") };
-
-  constructor(sqlite: Engine, postgres: Transaction, schema: string, clock: () => number) {
-    this.#sqlite = sqlite;
-    this.#postgres = postgres;
-    this.#schema = schema;
-    this.#clock = clock;
-  }
-
-  /** SQLite commits first: a crash in between leaves a pair that is armed again, never a PostgreSQL with a partner that knows nothing. */
-  async run(
-    tables: readonly Table[],
-    states: PairState,
-    lost: Lost,
-  ): Promise<{ readonly refused: readonly Finding[]; readonly catalogue: string }> {
-    const pairId = states.sqlite.pairId ?? states.postgres.pairId ?? randomUUID();
-    await restoreTables(this.#postgres, "postgres", lost.postgres);
-    for (const table of tables) {
-      for (const statement of postgresTriggers(this.#schema, table).create) await this.#postgres.script(statement);
-    }
-    await this.#postgres.execute(sql`UPDATE dualdb_state SET pair_id = ${pairId} WHERE id = 1`);
-    const primary = truthOf(states);
-    // After a forced roll-back what only PostgreSQL has is still to come in, and must not be taken for gone.
-    const others = primary === "postgres" || states.sqlite.forced ? new Map() : await this.#postgresKeys(tables);
-    const keys = await this.#sqlite.transaction({ mode: "write" }, async (transaction) => {
-      assertSameCatalogues(cataloguesOf(states), { sqlite: (await readSqliteState(transaction)).catalogue });
-      if (!(await bumpCas(transaction, states.sqlite.cas))) throw overtaken();
-      await restoreTables(transaction, "sqlite", lost.sqlite);
-      await this.#armSqlite(transaction, tables, primary, pairId, others);
-      const found = primary === "postgres" ? await this.#sqliteKeys(transaction, tables) : noKeys;
-      return { ...found, catalogue: (await readSqliteState(transaction)).catalogue };
-    });
-    if (primary === "postgres") await this.#enterPostgres(tables, keys.owed);
-    return keys;
-  }
-
-  async #armSqlite(
-    transaction: Transaction,
-    tables: readonly Table[],
-    primary: Side,
-    pairId: string,
-    others: ReadonlyMap<string, readonly string[]>,
-  ): Promise<void> {
-    for (const table of tables) {
-      const { drop, create } = sqliteTriggers(table);
-      for (const statement of [...drop, ...create]) await transaction.execute(sql`${raw(statement)}`);
-      if (primary === "sqlite") await this.#enterSqlite(transaction, table, others.get(table.name) ?? []);
-    }
-    await transaction.execute(sql`UPDATE dualdb_state SET pair_id = ${pairId} WHERE id = 1`);
-  }
-
-  async #enterSqlite(transaction: Transaction, table: Table, others: readonly string[]): Promise<void> {
-    await this.#journals.sqlite.enter(transaction, table.name, others, this.#clock());
-    await enterRows(transaction, table, this.#clock());
-  }
-
-  async #postgresKeys(tables: readonly Table[]): Promise<Map<string, string[]>> {
-    const keys = new Map<string, string[]>();
-    for (const table of tables)
-      keys.set(table.name, (await collect(rowsOf("postgres").keys(this.#postgres, table))).filter(isText));
-    return keys;
-  }
-
-  /**
-   * Every key of SQLite, for PostgreSQL's journal. That cannot hold the keys of rows which PostgreSQL cannot have: those rows stay, in
-   * the quarantine that they are in when SQLite is primary, where whoever looks finds them.
-   */
-  async #sqliteKeys(transaction: Transaction, tables: readonly Table[]): Promise<SqliteKeys> {
-    const owed = new Map<string, string[]>();
-    const refused: Finding[] = [];
-    for (const table of tables) {
-      const keys = await collect(rowsOf("sqlite").keys(transaction, table));
-      owed.set(
-        table.name,
-        keys.filter(isText).filter((key) => whyOnlyInSqlite(table, key) === null),
-      );
-      for (const key of keys) {
-        const reason = whyOnlyInSqlite(table, key);
-        if (reason === null) continue;
-        await this.#journals.sqlite.quarantine(transaction, { table: table.name, key, reason }, this.#clock());
-        refused.push({ table: table.name, key: legible(key), column: "", reason, action: "refused" });
-      }
-    }
-    return { owed, refused };
-  }
-
-  async #enterPostgres(tables: readonly Table[], others: SqliteKeys["owed"]): Promise<void> {
-    for (const table of tables) {
-      const key = keyExpression("postgres", table, "t");
-      await this.#postgres.execute(sql`INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
-        SELECT ${table.name}::text, ${raw(key)}, nextval('dualdb_version'), ${this.#clock()}::bigint FROM ${raw(quotedOn("postgres", table))} AS t
-        ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`);
-      await this.#journals.postgres.enter(this.#postgres, table.name, others.get(table.name) ?? [], this.#clock());
-    }
-  }
+/** Both databases as they are, under the lock. */
+interface Found {
+  readonly schema: string;
+  readonly states: PairState;
+  readonly lost: Lost;
+  readonly pairing: Pairing;
+  /** Definitions of triggers and of the functions of triggers, by name. */
+  readonly triggers: Readonly<Record<Side, ReadonlyMap<string, string>>>;
 }
 
-/** Keys of SQLite's rows, by table, and the rows that PostgreSQL cannot have. */
-interface SqliteKeys {
-  readonly owed: ReadonlyMap<string, readonly string[]>;
-  readonly refused: readonly Finding[];
-}
-
-const noKeys: SqliteKeys = { owed: new Map(), refused: [] };
-
-async function collect(pages: AsyncIterable<readonly (string | Uint8Array)[]>): Promise<(string | Uint8Array)[]> {
-  const keys: (string | Uint8Array)[] = [];
-  for await (const page of pages) for (const key of page) keys.push(key);
-  return keys;
-}
-
-function isText(key: string | Uint8Array): key is string {
-  return typeof key === "string";
+async function look(sqlite: Engine, postgres: Transaction): Promise<Found> {
+  const gone = await lostTables(postgres, "postgres");
+  const state = await lockPostgresState(postgres);
+  const there = await discoverPostgres(postgres);
+  const here = await sqlite.transaction({ mode: "read" }, async (reader) => ({
+    lost: await lostTables(reader, "sqlite"),
+    state: await readSqliteState(reader),
+    pairing: await surveyPairing(reader, pairTables(await discoverSqlite(reader), there)),
+    triggers: await sqliteDefinitions(reader),
+  }));
+  return {
+    schema: await currentSchema(postgres),
+    states: { sqlite: here.state, postgres: state },
+    lost: { sqlite: here.lost, postgres: gone },
+    pairing: here.pairing,
+    triggers: { sqlite: here.triggers, postgres: await postgresDefinitions(postgres) },
+  };
 }
 
 async function currentSchema(transaction: Transaction): Promise<string> {
@@ -218,30 +113,28 @@ async function currentSchema(transaction: Transaction): Promise<string> {
   return String(row?.schema);
 }
 
-async function sqliteTriggerNames(transaction: Transaction): Promise<Set<string>> {
-  const rows = await transaction.query(sql`SELECT name FROM sqlite_master WHERE type = 'trigger'`);
-  return new Set(rows.map(({ name }) => String(name)));
+async function sqliteDefinitions(transaction: Transaction): Promise<Map<string, string>> {
+  const rows = await transaction.query(sql`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`);
+  return new Map(rows.map((row) => [String(row.name), String(row.sql)]));
 }
 
-/** Names as `table.trigger`; a trigger that somebody disabled does not count. */
-async function postgresTriggerNames(transaction: Transaction): Promise<Set<string>> {
-  const rows =
-    await transaction.query(sql`SELECT c.relname || '.' || t.tgname AS name FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-    WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')`);
-  return new Set(rows.map(({ name }) => String(name)));
+/** Triggers as `"schema"."table".trigger`, without those that somebody has disabled, and the functions' bodies. */
+async function postgresDefinitions(transaction: Transaction): Promise<Map<string, string>> {
+  const rows = await transaction.query(sql`
+    SELECT format('"%s"."%s".%s', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'), t.tgname) AS name, p.proname::text AS definition
+      FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      JOIN pg_proc AS p ON p.oid = t.tgfoid
+      WHERE p.pronamespace = current_schema()::regnamespace AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+    UNION ALL SELECT p.proname::text, p.prosrc FROM pg_proc AS p
+      WHERE p.pronamespace = current_schema()::regnamespace AND starts_with(p.proname, 'dualdb_journal_')`);
+  return new Map(rows.map((row) => [String(row.name), String(row.definition)]));
 }
 
-function isArmed(schema: string, table: Table, sqlite: ReadonlySet<string>, postgres: ReadonlySet<string>): boolean {
-  const here = sqliteTriggers(table).names.every((name) => sqlite.has(name));
+function isArmed({ schema, triggers }: Found, pair: TablePair): boolean {
+  const here = [...sqliteTriggers(pair).expected].every(([name, text]) => triggers.sqlite.get(name) === text);
   return (
-    here && postgresTriggers(schema, table).names.every((name) => postgres.has(`${nameOn("postgres", table)}.${name}`))
+    here && [...postgresTriggers(schema, pair).expected].every(([name, text]) => triggers.postgres.get(name) === text)
   );
-}
-
-/** The side whose rows count: half-way through a flip it is the one that has been left, and has yet to be carried over. */
-function truthOf({ sqlite, postgres }: PairState): Side {
-  if (sqlite.primary === "sqlite") return "sqlite";
-  return postgres.primary === "postgres" || postgres.wanted === "sqlite" ? "postgres" : "sqlite";
 }
 
 /** Half-way through a flip, rows that one side has not got yet would be taken for its present ones. */
@@ -256,16 +149,16 @@ function assertPartners({ sqlite, postgres }: PairState): void {
   if (strangers || lost) throw pairMismatch(lost);
 }
 
-export function pairMismatch(lost = false): DualDbError {
+function pairMismatch(lost: boolean): DualDbError {
   const message = lost
     ? "The SQLite database says that PostgreSQL is primary, but this PostgreSQL database has never been its partner. Point DATABASE_URL to the right one."
     : "This PostgreSQL database is the partner of another SQLite database. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, and DATABASE_URL.";
   return new DualDbError("PAIR_MISMATCH", message);
 }
 
-/** A table of SQLite that has our triggers was on both sides once. */
-function assertNoneGone({ unmirrored }: Pairing, triggers: ReadonlySet<string>): void {
-  const gone = unmirrored.find(({ table }) => triggers.has(`dualdb_${table}_insert`));
+/** A table of SQLite whose triggers journal was on both sides once. */
+function assertNoneGone({ pairing, triggers }: Found): void {
+  const gone = pairing.unmirrored.find(({ table }) => isJournaling(triggers.sqlite.get(triggerName(table, "insert"))));
   if (gone === undefined) return;
   throw new DualDbError(
     "SCHEMA_MISSING",
@@ -283,4 +176,55 @@ function assertComplete({ missing }: Pairing): void {
     `${side} has no column ${first.column} in table ${first.table}, which the other side has. Add it, or run "dualdb migrate".`,
     { side: first.side, table: first.table, column: first.column, details: { missing } },
   );
+}
+
+/**
+ * Tables that are new to the pair, empty where it counts, and not on the other side, with the reason why they are left out: what only
+ * the other side has would be gone by the word of the one that counts, and somebody has most likely filled the wrong one.
+ */
+async function undecidedOf(
+  sqlite: Engine,
+  postgres: Transaction,
+  found: Found,
+  pairs: readonly TablePair[],
+): Promise<ReadonlyMap<string, string>> {
+  const from = sourceOfTruth(found.states);
+  const reasons = new Map<string, string>();
+  for (const pair of pairs) {
+    if (pair.table.key.length === 0 || isKnown(found, pair)) continue;
+    const rows = {
+      sqlite: await sqlite.transaction({ mode: "read" }, (reader) => hasRows(reader, "sqlite", pair)),
+      postgres: await hasRows(postgres, "postgres", pair),
+    };
+    if (!rows[from] && (rows.sqlite || rows.postgres)) reasons.set(pair.table.name, emptyWhereItCounts[from]);
+  }
+  return reasons;
+}
+
+/** Whether the table was armed before. */
+function isKnown({ triggers }: Found, { table }: TablePair): boolean {
+  return isJournaling(triggers.sqlite.get(triggerName(table.name, "insert")));
+}
+
+async function hasRows(transaction: Transaction, side: Side, { table }: TablePair): Promise<boolean> {
+  const rows = await transaction.query(statement(`SELECT 1 AS one FROM ${quotedOn(side, table)} LIMIT 1`));
+  return rows.length > 0;
+}
+
+const emptyWhereItCounts: Readonly<Record<Side, string>> = {
+  sqlite:
+    "it is empty in SQLite, which is primary, and PostgreSQL would lose its rows: bring them into SQLite, or delete them",
+  postgres:
+    "it is empty in PostgreSQL, which is primary, and SQLite would lose its rows: bring them into PostgreSQL, or delete them",
+};
+
+function without(pairing: Pairing, reasons: ReadonlyMap<string, string>): Pairing {
+  const isLeft = ({ name }: { readonly name: string }) => !reasons.has(name);
+  const added = [...reasons].map(([table, reason]) => ({ table, reason }));
+  return {
+    ...pairing,
+    tables: pairing.tables.filter(isLeft),
+    pairs: pairing.pairs.filter(({ table }) => isLeft(table)),
+    unmirrored: [...pairing.unmirrored, ...added],
+  };
 }

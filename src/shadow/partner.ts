@@ -31,11 +31,17 @@ export interface PartnerParts {
 /** Somebody who changes the schema all the time is not waited for. */
 const mostLooks = 10;
 
+/** How long tables are left alone that somebody has to decide about, in milliseconds. */
+const undecidedMs = 10_000;
+
 /** Brings the two databases together when it is first needed. A failure is not remembered: the next call tries again. */
 export class Partner {
   readonly #parts: PartnerParts;
   #engaged: Promise<Engaged> | null = null;
+  #latest: Engaged | null = null;
   #problem: DualDbError | null = null;
+  #lookAgainAt = Number.POSITIVE_INFINITY;
+  #toldUnmirrored = "[]";
 
   constructor(parts: PartnerParts) {
     this.#parts = parts;
@@ -46,8 +52,14 @@ export class Partner {
     return this.#problem;
   }
 
+  /** What the last look at both databases has found; null before they have come together. */
+  get latest(): Engaged | null {
+    return this.#latest;
+  }
+
   /** @throws DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FINALIZED, CONFIG_INVALID */
   engage(): Promise<Engaged> {
+    if (performance.now() > this.#lookAgainAt) this.forget();
     this.#engaged ??= this.#tryToEngage().catch((error: unknown) => {
       this.#engaged = null;
       if (error instanceof DualDbError) this.#problem = error;
@@ -72,28 +84,39 @@ export class Partner {
     }
   }
 
-  /** What is mirrored and what is not; null before the databases have come together. */
-  async pairing(): Promise<Pairing | null> {
-    return (await this.#engaged?.catch(() => null))?.pairing ?? null;
-  }
-
-  /** Looks at both databases again before they are next used, after something was found missing. */
+  /** Looks at both databases again before they are next used, after something was found missing or changed. */
   forget(): void {
     this.#engaged = null;
+    this.#lookAgainAt = Number.POSITIVE_INFINITY;
   }
 
   async #tryToEngage(): Promise<Engaged> {
     const { sqlite, clock, timeoutMs, events, logger, reached } = this.#parts;
     const postgres = await this.#parts.postgres();
     await this.#parts.requireSchema(postgres);
-    const { pairing, catalogues, armed, unarmed, refused } = await arm(sqlite, postgres, clock);
+    const { pairing, catalogues, armed, unarmed, undecided, refused } = await arm(sqlite, postgres, clock);
     if (armed.length > 0)
       logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
     for (const finding of refused) logger.error({ event: "refused", ...finding }, "row refused by the other side");
     const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), catalogues, timeoutMs, reached };
     const mirror = new Mirror(pair);
     if (unarmed.length > 0) this.forget();
+    if (undecided.length > 0) this.#lookAgainAt = performance.now() + undecidedMs;
     this.#problem = null;
-    return { pair, mirror, flip: new Flip(pair, mirror, clock, events), pairing };
+    this.#latest = { pair, mirror, flip: new Flip(pair, mirror, clock, events), pairing };
+    this.#tellUnmirrored(pairing);
+    return this.#latest;
+  }
+
+  /** Once, and again when it is others. */
+  #tellUnmirrored({ unmirrored }: Pairing): void {
+    const told = JSON.stringify(unmirrored);
+    if (told === this.#toldUnmirrored) return;
+    this.#toldUnmirrored = told;
+    if (unmirrored.length === 0) return;
+    this.#parts.logger.warn(
+      { event: "unmirrored", tables: unmirrored },
+      "tables that are not mirrored: what is written to them stays on its side",
+    );
   }
 }

@@ -6,7 +6,7 @@ import { partsByRowid } from "../data/rows/rowid.js";
 import { quote, type Table } from "../data/table.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
-import { sqliteTriggers } from "./triggers.js";
+import { triggerName } from "./triggers.js";
 
 const belongings: Record<Side, readonly string[]> = {
   sqlite: ["dualdb_journal", "dualdb_never", "dualdb_guard", "dualdb_conflicts"],
@@ -87,12 +87,12 @@ function stateLost(side: Side): DualDbError {
 
 /** Tells whether the table was armed. */
 async function disarm(transaction: Transaction, table: Table): Promise<boolean> {
-  const { names } = sqliteTriggers(table);
+  const names = ["insert", "update", "delete"].map((event) => triggerName(table.name, event));
   const found = await transaction.query(
     sql`SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name IN (${join(names)})`,
   );
   const [first] = found;
   if (first === undefined) return false;
-  await transaction.script(`DROP TRIGGER ${quote(`dualdb_${table.name}_delete`)}`);
+  await transaction.script(`DROP TRIGGER ${quote(String(first.name))}`);
   return true;
 }

@@ -37,6 +37,12 @@ export interface PairState {
 /** What both catalogues were when somebody looked at the tables. */
 export type Catalogues = Readonly<Record<"sqlite" | "postgres", string>>;
 
+/** The side whose rows count: half-way through a flip it is the one that has been left, and has yet to be carried over. */
+export function sourceOfTruth({ sqlite, postgres }: PairState): Side {
+  if (sqlite.primary === "sqlite") return "sqlite";
+  return postgres.primary === "postgres" || postgres.wanted === "sqlite" ? "postgres" : "sqlite";
+}
+
 const sqliteColumns = `"primary", forced, cas, pair_id, finalized, changed_at,
   (SELECT schema_version FROM pragma_schema_version) AS catalogue`;
 const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;

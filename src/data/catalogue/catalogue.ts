@@ -23,6 +23,8 @@ export interface IndexColumn {
   /** null for an expression. */
   readonly column: string | null;
   readonly descending: boolean;
+  /** SQLite: what it is compared by, such as `BINARY` or `NOCASE`. */
+  readonly collation?: string;
 }
 
 export interface Index {
@@ -55,6 +57,8 @@ export interface DiscoveredTable extends Table {
   readonly options: readonly string[];
   /** SQLite's own definition; null for PostgreSQL, which keeps none. */
   readonly sql: string | null;
+  /** PostgreSQL: the tables that hold the rows of a partitioned one, at every level, as SQL identifiers with their schemas. */
+  readonly partitions: readonly string[];
 }
 
 /** Rows of a catalogue query come as JSON text; none is an empty list. */

@@ -79,6 +79,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     checkColumns: listOf<NonNullable<DiscoveredTable["checkColumns"]>[number]>(row.check_columns),
     options: row.partitioned === true ? ["PARTITIONED"] : [],
     sql: null,
+    partitions: listOf<string>(row.partitions),
   };
 }
 
@@ -176,7 +177,10 @@ const catalogue = `
        FROM (SELECT c.conname AS name, json_agg(a.attname ORDER BY a.attnum) AS columns
          FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
            AND ((c.conrelid = t.oid AND a.attnum = ANY (c.conkey)) OR c.contypid = a.atttypid)
-         WHERE c.contype = 'c' GROUP BY c.oid, c.conname) AS k) AS check_columns
+         WHERE c.contype = 'c' GROUP BY c.oid, c.conname) AS k) AS check_columns,
+    (SELECT json_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) ORDER BY c.oid)::text
+       FROM pg_partition_tree(t.oid) AS p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE p.relid <> t.oid AND c.relkind IN ('r', 'p')) AS partitions
   FROM pg_class t
   WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
     AND NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = t.oid AND x.deptype = 'e')

@@ -73,6 +73,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     checks: checksOf(sql),
     options: optionsOf(row, sql),
     sql,
+    partitions: [],
   };
 }
 
@@ -123,7 +124,7 @@ function indexOf(parts: readonly CatalogueIndex[]): Index {
     name: first?.index ?? "",
     unique: first?.unique === 1,
     constraint: first?.origin !== "c",
-    columns: parts.map(({ column, descending }) => ({ column, descending: descending === 1 })),
+    columns: parts.map(({ column, descending, collation }) => ({ column, descending: descending === 1, collation })),
     partial: first?.partial === 1,
     method: "btree",
     sql: first?.sql ?? null,

@@ -1,11 +1,13 @@
+import { isComment, sqliteTokens } from "./sqlite-tokens.js";
+
 /** The expressions of a table's CHECK constraints, as its definition spells them. No catalogue of SQLite lists them. */
 export function checksOf(definition: string): string[] {
   const checks: string[] = [];
   let opened: { readonly depth: number; readonly from: number } | null = null;
   let depth = 0;
   let afterCheck = false;
-  for (const { 0: token, index } of definition.matchAll(tokens)) {
-    if (/^(--|\/\*)/.test(token)) continue;
+  for (const { 0: token, index } of definition.matchAll(sqliteTokens)) {
+    if (isComment(token)) continue;
     if (token === "(") {
       if (afterCheck && opened === null) opened = { depth, from: index + 1 };
       depth++;
@@ -17,6 +19,3 @@ export function checksOf(definition: string): string[] {
   }
   return checks;
 }
-
-/** Literals, quoted names and comments as one token each: what stands inside them is no SQL. */
-const tokens = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\w+|[^\s\w]/g;

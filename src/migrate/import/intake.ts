@@ -150,6 +150,7 @@ function described(file: ImportFile, side: Side, name: string): DiscoveredTable 
     keys: [],
     options: [],
     sql: null,
+    partitions: [],
   };
   return { side, name, columns, key: [], primaryKey: [], ...none };
 }

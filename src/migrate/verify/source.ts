@@ -1,6 +1,6 @@
 import type { Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
-import type { PairState } from "../../shadow/state.js";
+import { type PairState, sourceOfTruth } from "../../shadow/state.js";
 import type { Databases, Scene } from "../databases.js";
 import { LockedLook, type Look, LookTwice } from "./look.js";
 
@@ -16,7 +16,7 @@ export function livePair({ states }: Scene): PairState | null {
 export function sourceOf(scene: Scene, from: Side | undefined): Side {
   const pair = livePair(scene);
   if (pair === null) return from ?? (scene.states === null ? "sqlite" : "postgres");
-  const primary = primaryOf(pair);
+  const primary = sourceOfTruth(pair);
   if (from === undefined || from === primary) return primary;
   throw new DualDbError(
     "NOT_PRIMARY",
@@ -31,10 +31,4 @@ export function lookOf(scene: Scene, from: Side, { sqlite, postgres }: Databases
   return pair === null
     ? new LookTwice(from, sqlite, postgres, timeoutMs)
     : new LockedLook(from, pair, sqlite, postgres, timeoutMs);
-}
-
-/** Half-way through a flip it is the side that has been left, and has yet to be carried over. */
-function primaryOf({ sqlite, postgres }: PairState): Side {
-  if (sqlite.primary === "sqlite") return "sqlite";
-  return postgres.primary === "postgres" || postgres.wanted === "sqlite" ? "postgres" : "sqlite";
 }
