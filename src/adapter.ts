@@ -142,7 +142,7 @@ export class RoutedAdapter implements Adapter {
 
   /** Look first, then read: PostgreSQL has everything that was acknowledged before the look. */
   async #readFenced(query: Query): Promise<Row[]> {
-    if (!(await this.#isClear(query))) {
+    if (!(await this.#isClear(scopeOf(query)))) {
       this.reads.owed += 1;
       this.#warnOnceUnshadowed();
       return this.#readFrom("sqlite", query, { asPrimary: true });
@@ -172,6 +172,7 @@ export class RoutedAdapter implements Adapter {
     for (;;) {
       const look = await fence.look(scope);
       if (look === "elsewhere") await this.#parts.primary.follow();
+      if (look === "unknown") relay?.nudge();
       if (look !== "owed") return look === "clear";
       const left = deadline - clock();
       if (relay === null || relay.failing || left <= 0 || this.route.shadow === null) return false;
@@ -193,6 +194,12 @@ export class RoutedAdapter implements Adapter {
     if (this.#parts.sqlite === null) throw new Error("SQLite is not open, and nothing may be sent there");
     return this.#parts.sqlite;
   }
+}
+
+/** Of a statement that came without its tables, the text tells. */
+function scopeOf({ statement, tables, key }: Query): Scope {
+  if (tables === undefined) return { text: statementFor(statement, "sqlite").sql };
+  return key === undefined ? { tables } : { tables, key };
 }
 
 function statementFor(statement: PerSide, side: Side): Statement {

@@ -220,7 +220,7 @@ class Opening {
     const { clock } = this.#internals;
     const { flipTimeoutMs, readFenceMs } = this.#config;
     const primary = new Primary(side, { sqlite, postgres, partner, logger: this.#logger, clock, flipTimeoutMs });
-    const fence = sqlite === null ? null : new Fence(sqlite);
+    const fence = sqlite === null ? null : new Fence(sqlite, () => partner?.latest ?? null);
     const adapter = new RoutedAdapter({
       flags,
       sqlite,
