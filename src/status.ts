@@ -64,7 +64,7 @@ export async function statusOf(opened: Opened): Promise<Status> {
     sqlite: sqlite && (await sideStatus(sqlite, readSqliteState)),
     postgres: postgres && (await sideStatus(postgres, readPostgresState)),
     problem: problemOf(opened),
-    unmirrored: opened.partner?.latest?.pairing.unmirrored ?? null,
+    unmirrored: (await opened.partner?.pairing())?.unmirrored ?? null,
     conflicts: sqlite === null ? [] : await conflictsOf(sqlite).catch(noneOf),
     relay: relay?.status() ?? null,
     reads: { ...adapter.reads, suspended: adapter.readsSuspended },

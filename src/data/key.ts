@@ -1,5 +1,5 @@
 import type { ExactValue, Side } from "../engines/engine.js";
-import { columnOf, quotedOn, type Table } from "./table.js";
+import { type Column, columnOf, quotedOn, type Table } from "./table.js";
 
 /** One column's part of a key; null and bytes are only met in SQLite files, where a key column may hold anything. */
 export type KeyPart = string | bigint | null | Uint8Array;
@@ -42,7 +42,7 @@ export function keyExpression(side: Side, table: Table, row: string): string {
   const spell = side === "sqlite" ? sqlitePart : postgresPart;
   return table.key
     .map((name) => columnOf(table, name))
-    .map((column) => spell(`${row}.${quotedOn(side, column)}`, column.kind))
+    .map((column) => spell(`${row}.${quotedOn(side, column)}`, column))
     .join(" || ',' || ");
 }
 
@@ -67,7 +67,8 @@ function decodePart(part: string, table: Table, index: number): KeyPart {
   if (part === "\\N") return null;
   if (part.startsWith("\\x")) return new Uint8Array(Buffer.from(part.slice(2), "hex"));
   const text = part.replace(/\\([\s\S])/g, "$1");
-  return isInteger(table, index) && /^-?\d+$/.test(text) ? BigInt(text) : text;
+  // Only as integers are printed: 007 is another key than 7, which SQLite may hold as text.
+  return isInteger(table, index) && /^(0|-?[1-9]\d*)$/.test(text) ? BigInt(text) : text;
 }
 
 function isInteger(table: Table, index: number): boolean {
@@ -81,7 +82,10 @@ function sqlitePart(column: string): string {
   return `CASE typeof(${column}) WHEN 'null' THEN '\\N' WHEN 'blob' THEN '\\x' || hex(${column}) ELSE ${text} END`;
 }
 
-function postgresPart(column: string, kind: string): string {
+function postgresPart(column: string, { kind, type, base }: Column): string {
+  // Else the session of whoever writes the row would decide how.
+  if ((base ?? type) === "date")
+    return `CASE WHEN ${column} BETWEEN '0001-01-01' AND '9999-12-31' THEN to_char(${column}, 'YYYY-MM-DD') ELSE ${column}::text END`;
   if (kind === "blob") return `'\\x' || upper(encode(${column}, 'hex'))`;
   if (kind === "boolean") return `${column}::int::text`;
   if (kind === "integer" || kind === "bigint") return `${column}::text`;

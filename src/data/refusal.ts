@@ -7,6 +7,12 @@ export function isRefusal(error: unknown): error is DualDbError {
   return hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED", "QUERY_FAILED");
 }
 
+/** Whether another row stands in the way of one, by a key or by what else excludes two rows. */
+export function isExclusion({ code, details }: DualDbError): boolean {
+  if (code !== "CONSTRAINT_VIOLATED") return false;
+  return ["23505", "23P01"].includes(String(details.sqlState)) || details.constraint === "UNIQUE";
+}
+
 /** What a database says against a row. */
 export interface RefusedBecause {
   /** The column, or the columns of the constraint, by the names of `table`; '' where nobody knows. */

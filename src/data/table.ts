@@ -18,6 +18,8 @@ export interface Named {
 
 export interface Column extends Named {
   readonly kind: Kind;
+  /** Whether PostgreSQL gives the value itself, and lets nobody change it: GENERATED ALWAYS AS IDENTITY. */
+  readonly isFixed?: boolean;
   /** Whether PostgreSQL refuses NULL; on a table of one side, whether that side does. */
   readonly notNull: boolean;
   /** PostgreSQL's type with its limits, such as `character varying(20)`; absent where the table was written down and not discovered. */

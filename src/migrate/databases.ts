@@ -5,7 +5,8 @@ import type { Engine, Side } from "../engines/engine.js";
 import type { PostgresEngine } from "../engines/postgres.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
-import { type Catalogues, cataloguesOf, type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
+import type { Pair } from "../shadow/mirror.js";
+import { cataloguesOf, type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
 import type { ToolOptions } from "./options.js";
 
 /** Both databases of one run: opened for it alone, and closed when it ends. */
@@ -96,13 +97,15 @@ export async function sceneOf({ sqlite, postgres }: Databases, { tables, epochs 
     postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right, epochs)),
   );
   const wanted = onlyTables(pairing, tables);
-  return { pairing: wanted, graph: new TableGraph(wanted.tables), states };
+  // In a pair rows may hang on those of a table that was not asked for.
+  const graph = new TableGraph(states === null ? wanted.tables : pairing.tables);
+  return { pairing: wanted, graph, states };
 }
 
-/** A pair's two catalogues when its tables were looked at. */
-export function cataloguesIn({ states }: Scene): Catalogues {
+/** What the mirror has to know of a pair's tables. */
+export function tablesIn({ graph, pairing, states }: Scene): Pick<Pair, "graph" | "dependents" | "catalogues"> {
   if (states === null) throw new Error("these databases are no pair");
-  return cataloguesOf(states);
+  return { graph, dependents: pairing.dependents, catalogues: cataloguesOf(states) };
 }
 
 /** The states of a pair; null where the two have never been brought together. */

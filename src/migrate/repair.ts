@@ -1,6 +1,6 @@
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
-import { cataloguesIn, type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
+import { type Databases, type Scene, sceneOf, tablesIn, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
 import { FormerRows } from "./repair/former-rows.js";
@@ -93,11 +93,12 @@ class Repair {
     this.#beganAt = clock();
     this.#from = sourceOf(scene, options.from);
     this.#former = new FormerRows(options.directory ?? ".", this.#beganAt);
-    const mending = { from: this.#from, sqlite, postgres, graph: scene.graph, former: this.#former, timeoutMs, clock };
+    const tables = { graph: scene.graph, dependents: scene.pairing.dependents };
+    const mending = { from: this.#from, sqlite, postgres, ...tables, former: this.#former, timeoutMs, clock };
     this.#mender =
       livePair(scene) === null
         ? new PlainMender(mending)
-        : new JournalMender({ ...mending, catalogues: cataloguesIn(scene) });
+        : new JournalMender({ ...mending, catalogues: tablesIn(scene).catalogues });
   }
 
   async run(): Promise<RepairReport> {

@@ -1,18 +1,37 @@
-import { type ConvertedRow, type SourceRow, toPostgres, toSqlite } from "../data/conversion/convert.js";
+import type { ConvertedRow } from "../data/conversion/convert.js";
 import type { Finding } from "../data/finding.js";
-import type { Reference, TableGraph } from "../data/graph.js";
-import { encodeKey, notUtf8 } from "../data/key.js";
-import { type Rows, rowsOf } from "../data/rows/rows.js";
+import type { TableGraph } from "../data/graph.js";
+import { notUtf8 } from "../data/key.js";
+import { rowsOf } from "../data/rows/rows.js";
 import { rowsOfBytes } from "../data/rows/sqlite-rows.js";
-import { columnOf, type Table } from "../data/table.js";
-import type { ExactValue, Side, Transaction } from "../engines/engine.js";
+import type { Side, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
+import { Collisions, type Lost } from "./collisions.js";
+import { distinctLists } from "./columns.js";
+import type { Dependents } from "./dependents.js";
 import type { Entry, Refusal } from "./journal.js";
 import { KeySet } from "./key-set.js";
+import { isRefused, SourceRows } from "./source-rows.js";
 
 /** Reads of one side, each in a transaction that the pass holds open or opens for it. */
 export interface End {
   readonly side: Side;
   read<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+}
+
+/** The tables that a batch may touch, and where its rows come from and go to. */
+export interface BatchScope {
+  readonly graph: TableGraph;
+  readonly dependents: Dependents;
+  readonly source: End;
+  readonly target: End;
+}
+
+export interface BatchOptions {
+  /** Gives the next entries of the journal, for a batch that does not close by itself: rows that are in the way are owed, too. */
+  readonly more?: () => Promise<readonly Entry[]>;
+  /** The entries' rows leave the target before they are written, for what keeps rows out that only the target knows. */
+  readonly afresh?: boolean;
 }
 
 /** What a pass is going to do on the target so that these entries' rows are there as the source has them. */
@@ -23,46 +42,129 @@ export interface Plan {
   /** Rows to delete first: gone from the source, in the way of another row, or hanging on one of those. */
   readonly removals: KeySet;
   readonly upserts: ReadonlyMap<string, readonly ConvertedRow[]>;
+  /** Whether what the target holds still asks for these removals and no others. */
+  holdsOn(target: Transaction): Promise<boolean>;
 }
 
-/** The closure of a batch is found in a few rounds; more means that the rows change faster than they can be read. */
-const mostRounds = 20;
+/** After so many rounds more entries join the batch. */
+const roundsByItself = 5;
+/** More would not fit into memory. */
+const mostKeys = 200_000;
 
 /**
  * Makes a batch whole, so that it can be applied by itself: the parents of every row that is written join it, and so do rows of the
  * target that hold a unique value under another key, and the children of every row that has to be deleted.
  */
-export async function planBatch(graph: TableGraph, source: End, target: End, entries: readonly Entry[]): Promise<Plan> {
-  const known = entries.filter((entry) => graph.get(entry.table) !== undefined && entry.bytes === undefined);
-  const broken = await brokenIn(graph, source, entries);
-  const keys = new KeySet();
-  for (const { table, key } of known) keys.add(table, key);
-  for (let round = 0; round < mostRounds; round++) {
-    const rows = await source.read((transaction) =>
-      new SourceReader(graph, source.side, transaction).withParents(keys),
-    );
-    const collisions = await target.read((transaction) =>
-      new TargetReader(graph, target.side, transaction).collisions(keys, rows),
-    );
-    const joining = await childrenOf(source, collisions.lost);
-    const grown = [keys.addAll(collisions.removals), keys.addAll(joining)];
-    if (!grown.includes(true)) return planOf(graph, entries, rows, broken, collisions.removals);
-  }
-  return { handled: [], refusals: [], findings: [], removals: new KeySet(), upserts: new Map() };
+export function planBatch(scope: BatchScope, entries: readonly Entry[], options: BatchOptions = {}): Promise<Plan> {
+  return new Batch(scope, entries, options).plan();
 }
 
-/** The entries of rows that are there under keys which are no UTF-8: no other side can have such rows. */
-async function brokenIn(graph: TableGraph, source: End, entries: readonly Entry[]): Promise<ReadonlySet<Entry>> {
-  if (entries.every(({ bytes }) => bytes === undefined)) return new Set();
-  return source.read(async (transaction) => {
-    const there = new Set<Entry>();
-    for (const entry of entries) {
-      const table = graph.get(entry.table);
-      if (table === undefined || entry.bytes === undefined) continue;
-      if ((await rowsOfBytes(transaction, table, [entry.bytes])).length > 0) there.add(entry);
+class Batch {
+  readonly #scope: BatchScope;
+  readonly #options: BatchOptions;
+  readonly #entries: Entry[] = [];
+  readonly #keys = new KeySet();
+
+  constructor(scope: BatchScope, entries: readonly Entry[], options: BatchOptions) {
+    this.#scope = scope;
+    this.#options = options;
+    this.#take(entries);
+  }
+
+  /** Rows that are read in several looks may not fit each other: the plan is made of a look at all of them at once. */
+  async plan(): Promise<Plan> {
+    for (;;) {
+      const look = this.#look();
+      if (!(await look.grow())) return this.#planOf(look, await this.#broken());
+      await this.#close(look);
     }
-    return there;
-  });
+  }
+
+  /** Goes on until nothing joins the batch any more, each row looked at once. */
+  async #close(look: LookAtBatch): Promise<void> {
+    for (let round = 1; await look.grow(); round++) {
+      if (round % roundsByItself === 0) this.#take((await this.#options.more?.()) ?? []);
+      if (this.#keys.size > mostKeys) throw tooManyRows();
+    }
+  }
+
+  #look(): LookAtBatch {
+    const afresh = new KeySet();
+    if (this.#options.afresh === true) for (const { table, key } of this.#entries) afresh.add(table, key);
+    return new LookAtBatch(this.#scope, this.#keys, afresh);
+  }
+
+  #take(entries: readonly Entry[]): void {
+    this.#entries.push(...entries);
+    for (const { table, key, bytes } of entries)
+      if (bytes === undefined && this.#scope.graph.get(table) !== undefined) this.#keys.add(table, key);
+  }
+
+  /** The entries of rows that are there under keys which are not UTF-8: no other side can have such rows. */
+  async #broken(): Promise<ReadonlySet<Entry>> {
+    const { graph, source } = this.#scope;
+    const entries = this.#entries.filter(({ bytes }) => bytes !== undefined);
+    if (entries.length === 0) return new Set();
+    return source.read(async (transaction) => {
+      const there = new Set<Entry>();
+      for (const entry of entries) {
+        const table = graph.get(entry.table);
+        if (table === undefined || entry.bytes === undefined) continue;
+        if ((await rowsOfBytes(transaction, table, [entry.bytes])).length > 0) there.add(entry);
+      }
+      return there;
+    });
+  }
+
+  #planOf({ rows, collisions }: LookAtBatch, broken: ReadonlySet<Entry>): Plan {
+    const { graph } = this.#scope;
+    const refusals: Refusal[] = [];
+    const findings: Finding[] = [];
+    const handled = this.#entries.filter((entry) => {
+      const row = entry.bytes === undefined ? rows.of(entry.table).get(entry.key) : undefined;
+      const refusal = broken.has(entry) ? { column: "", reason: notUtf8 } : refusalOf(graph, entry, row);
+      // Rows that only join the batch have been spoken of when they were owed, or will be.
+      findings.push(...(row?.findings ?? []));
+      if (refusal !== null) refusals.push({ entry, ...refusal });
+      return refusal === null;
+    });
+    const upserts = new Map(
+      graph.tables.map(({ name }) => [name, [...rows.of(name).values()].filter((row) => !isRefused(row))]),
+    );
+    const { removals } = collisions;
+    const holdsOn = async (target: Transaction) => {
+      const again = new Collisions({ ...this.#scope, side: this.#scope.target.side, afresh: new KeySet() });
+      await again.add(target, this.#keys, rows);
+      return [...again.removals].every(({ table, key }) => removals.has(table, key));
+    };
+    return { handled, refusals, findings, removals, upserts, holdsOn };
+  }
+}
+
+/** One look at all rows of a batch, which may find more that belong to it. */
+class LookAtBatch {
+  readonly #scope: BatchScope;
+  readonly #keys: KeySet;
+  readonly rows: SourceRows;
+  readonly collisions: Collisions;
+
+  constructor(scope: BatchScope, keys: KeySet, afresh: KeySet) {
+    const { graph, dependents, source, target } = scope;
+    this.#scope = scope;
+    this.#keys = keys;
+    this.rows = new SourceRows(graph, source.side);
+    this.collisions = new Collisions({ graph, dependents, side: target.side, afresh });
+  }
+
+  /** Looks at what has not been looked at. Tells whether anything has joined the batch. */
+  async grow(): Promise<boolean> {
+    const { source, target } = this.#scope;
+    const fresh = await source.read((transaction) => this.rows.add(transaction, this.#keys));
+    this.#keys.addAll(fresh);
+    const lost = await target.read((transaction) => this.collisions.add(transaction, fresh, this.rows));
+    const grown = [this.#keys.addAll(this.collisions.removals), this.#keys.addAll(await childrenOf(source, lost))];
+    return grown.includes(true);
+  }
 }
 
 /** Deletes child first, then upserts parent first. */
@@ -80,189 +182,11 @@ export async function applyPlan(graph: TableGraph, side: Side, transaction: Tran
   }
 }
 
-function planOf(
-  graph: TableGraph,
-  entries: readonly Entry[],
-  rows: ReadonlyMap<string, TableRows>,
-  broken: ReadonlySet<Entry>,
-  removals: KeySet,
-): Plan {
-  const refusals: Refusal[] = [];
-  const findings: Finding[] = [];
-  const upserts = new Map<string, ConvertedRow[]>();
-  for (const [table, { converted }] of rows) {
-    upserts.set(
-      table,
-      [...converted.values()].filter((row) => !isRefused(row)),
-    );
-  }
-  const handled = entries.filter((entry) => {
-    const row = entry.bytes === undefined ? rows.get(entry.table)?.converted.get(entry.key) : undefined;
-    const refusal = broken.has(entry) ? { column: "", reason: notUtf8 } : refusalOf(graph, entry, row);
-    // Rows that only join the batch have been spoken of when they were owed, or will be.
-    findings.push(...(row?.findings ?? []));
-    if (refusal !== null) refusals.push({ entry, ...refusal });
-    return refusal === null;
-  });
-  return { handled, refusals, findings, removals, upserts };
-}
-
-function isRefused(row: ConvertedRow): boolean {
-  return row.findings.some(({ action }) => action === "refused");
-}
-
 function refusalOf(graph: TableGraph, entry: Entry, row: ConvertedRow | undefined): Omit<Refusal, "entry"> | null {
   if (graph.get(entry.table) === undefined)
     return { column: "", reason: "the table is not on both sides, or has no key there" };
   const finding = row?.findings.find(({ action }) => action === "refused");
   return finding === undefined ? null : { column: finding.column, reason: finding.reason };
-}
-
-/** The source's rows of one table, by key. Keys without a row are gone. */
-interface TableRows {
-  readonly wanted: Set<string>;
-  readonly converted: Map<string, ConvertedRow>;
-}
-
-class SourceReader {
-  readonly #graph: TableGraph;
-  readonly #rows: Rows;
-  readonly #transaction: Transaction;
-  readonly #convert: (table: Table, row: SourceRow) => ConvertedRow;
-
-  constructor(graph: TableGraph, side: Side, transaction: Transaction) {
-    this.#graph = graph;
-    this.#rows = rowsOf(side);
-    this.#transaction = transaction;
-    this.#convert = side === "sqlite" ? toPostgres : toSqlite;
-  }
-
-  /** Reads the rows of all keys; the keys of their parents, and of those parents', join `keys`. */
-  async withParents(keys: KeySet): Promise<Map<string, TableRows>> {
-    const read = new Map(
-      this.#graph.tables.map((table) => [table.name, { wanted: new Set<string>(), converted: new Map() }]),
-    );
-    for (let before = -1; before !== keys.size; ) {
-      before = keys.size;
-      for (const table of [...this.#graph.parentsFirst].reverse()) await this.#read(table, keys, read.get(table.name));
-    }
-    return read;
-  }
-
-  async #read(table: Table, keys: KeySet, rows: TableRows | undefined): Promise<void> {
-    const missing = keys.of(table.name).filter((key) => rows !== undefined && !rows.wanted.has(key));
-    if (missing.length === 0 || rows === undefined) return;
-    for (const key of missing) rows.wanted.add(key);
-    const found = (await this.#rows.read(this.#transaction, table, missing)).map((row) => this.#convert(table, row));
-    for (const row of found) rows.converted.set(row.key, row);
-    await this.#addParents(table, found, keys);
-  }
-
-  async #addParents(table: Table, rows: readonly ConvertedRow[], keys: KeySet): Promise<void> {
-    for (const { parent, foreignKey } of this.#graph.parentsOf(table)) {
-      const values = distinct(rows.map((row) => pick(table, row.values, foreignKey.columns)));
-      const parents = await this.#rows.holders(this.#transaction, parent, foreignKey.parentColumns, values);
-      for (const { key } of parents) keys.add(parent.name, key);
-    }
-  }
-}
-
-/** Values that a table's foreign keys point to and that are about to go from the target. */
-interface Lost {
-  readonly reference: Reference;
-  readonly values: readonly (readonly ExactValue[])[];
-}
-
-interface Collisions {
-  readonly removals: KeySet;
-  readonly lost: readonly Lost[];
-}
-
-class TargetReader {
-  readonly #graph: TableGraph;
-  readonly #rows: Rows;
-  readonly #transaction: Transaction;
-  readonly #removals = new KeySet();
-  readonly #lost: Lost[] = [];
-
-  constructor(graph: TableGraph, side: Side, transaction: Transaction) {
-    this.#graph = graph;
-    this.#rows = rowsOf(side);
-    this.#transaction = transaction;
-  }
-
-  /** What has to leave the target before the rows can be written there. */
-  async collisions(keys: KeySet, rows: ReadonlyMap<string, TableRows>): Promise<Collisions> {
-    for (const table of this.#graph.parentsFirst) {
-      const converted = rows.get(table.name)?.converted ?? new Map<string, ConvertedRow>();
-      // Only SQLite has keys with NUL, and PostgreSQL does not even take the question.
-      const gone = keys.of(table.name).filter((key) => !converted.has(key) && !key.includes("\0"));
-      const written = new Map([...converted].filter(([, row]) => !isRefused(row)));
-      await this.#remove(table, [
-        ...gone,
-        ...(await this.#moved(table, written)),
-        ...(await this.#inTheWay(table, written)),
-      ]);
-    }
-    return { removals: this.#removals, lost: this.#lost };
-  }
-
-  /** Rows under other keys that hold the unique values of rows to be written. */
-  async #inTheWay(table: Table, converted: ReadonlyMap<string, ConvertedRow>): Promise<string[]> {
-    const keys: string[] = [];
-    for (const unique of table.uniques) {
-      const owners = new Map(
-        [...converted.values()].map((row) => [encodeKey(pick(table, row.values, unique)), row.key]),
-      );
-      const values = distinct([...converted.values()].map((row) => pick(table, row.values, unique)));
-      const holders = await this.#rows.holders(this.#transaction, table, unique, values);
-      keys.push(
-        ...holders.filter(({ key, values: held }) => owners.get(encodeKey(held)) !== key).map(({ key }) => key),
-      );
-    }
-    return keys;
-  }
-
-  /** Parents whose referenced values change: their children cannot stay while they do. */
-  async #moved(table: Table, converted: ReadonlyMap<string, ConvertedRow>): Promise<string[]> {
-    const columns = [...new Set(this.#graph.referencesTo(table).flatMap(({ foreignKey }) => foreignKey.parentColumns))];
-    if (columns.every((column) => table.key.includes(column))) return [];
-    const held = await this.#valuesOf(table, columns, [...converted.keys()]);
-    return [...held]
-      .filter(([key, values]) => {
-        const row = converted.get(key);
-        return row !== undefined && encodeKey(pick(table, row.values, columns)) !== encodeKey(values);
-      })
-      .map(([key]) => key);
-  }
-
-  /** Marks rows for removal, and with them, all the way down, the rows of the target that point to them. */
-  async #remove(table: Table, keys: readonly string[]): Promise<void> {
-    const fresh = [...new Set(keys)].filter((key) => this.#removals.add(table.name, key));
-    if (fresh.length === 0) return;
-    for (const reference of this.#graph.referencesTo(table)) {
-      const { child, foreignKey } = reference;
-      const values = [...(await this.#valuesOf(table, foreignKey.parentColumns, fresh)).values()];
-      if (values.length === 0) continue;
-      this.#lost.push({ reference, values });
-      const children = await this.#rows.holders(this.#transaction, child, foreignKey.columns, distinct(values));
-      await this.#remove(
-        child,
-        children.map(({ key }) => key),
-      );
-    }
-  }
-
-  async #valuesOf(
-    table: Table,
-    columns: readonly string[],
-    keys: readonly string[],
-  ): Promise<Map<string, readonly ExactValue[]>> {
-    if (keys.length === 0) return new Map();
-    const narrow = { ...table, columns: [...new Set([...columns, ...table.key])].map((name) => columnOf(table, name)) };
-    const rows = await this.#rows.read(this.#transaction, narrow, keys);
-    return new Map(rows.map(({ key, values }) => [key, values.slice(0, columns.length)]));
-  }
 }
 
 /** The source's own children of rows that go from the target: a cascade would take them along. */
@@ -272,19 +196,16 @@ async function childrenOf(source: End, lost: readonly Lost[]): Promise<KeySet> {
   await source.read(async (transaction) => {
     for (const { reference, values } of lost) {
       const { child, foreignKey } = reference;
-      const children = await rowsOf(source.side).holders(transaction, child, foreignKey.columns, distinct(values));
+      const children = await rowsOf(source.side).holders(transaction, child, foreignKey.columns, distinctLists(values));
       for (const { key } of children) keys.add(child.name, key);
     }
   });
   return keys;
 }
 
-function pick(table: Table, values: readonly ExactValue[], names: readonly string[]): ExactValue[] {
-  return names.map((name) => values[table.columns.findIndex((column) => column.name === name)] ?? null);
-}
-
-/** Each list once; lists with a NULL point nowhere and collide with nothing. */
-function distinct(lists: readonly (readonly ExactValue[])[]): (readonly ExactValue[])[] {
-  const whole = lists.filter((list) => list.every((value) => value !== null));
-  return [...new Map(whole.map((list) => [encodeKey(list), list])).values()];
+function tooManyRows(): DualDbError {
+  return new DualDbError(
+    "QUERY_FAILED",
+    `More than ${mostKeys} rows exchange their unique values, or hang on each other, and can only be mirrored at once: change fewer at a time, or copy the table with both sides at rest.`,
+  );
 }

@@ -3,9 +3,9 @@ import { quotedOn } from "../data/table.js";
 import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { advance, countersOf } from "./counters.js";
-import { Journal, type Refusal, refusalText } from "./journal.js";
+import { type Entry, Journal, type Refusal, refusalText } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
-import { type Conflict, Recovery } from "./recovery.js";
+import { type Conflict, type Recovered, Recovery } from "./recovery.js";
 import {
   assertSameCatalogues,
   bumpCas,
@@ -133,18 +133,22 @@ export class Flip {
   async #carry(from: Side, rest: number, deadline: number): Promise<readonly Refusal[] | null> {
     for (;;) {
       const { moved, refusals, more } = await this.#mirror.next(from, null, true);
-      if (refusals.length > 0) return refusals;
-      if (!more && moved <= rest) return null;
+      // What has moved may have stood in the way of what was refused.
+      if (refusals.length > 0 && moved === 0) return refusals;
+      if (refusals.length === 0 && !more && moved <= rest) return null;
       if (this.#clock() > deadline) return [];
     }
   }
 
   async #recover(deadline: number): Promise<readonly Refusal[] | null> {
-    for (;;) {
-      const conflicts = await this.#recovery.pass();
-      if (conflicts === null) return this.#endRecovery();
+    const refused: Refusal[] = [];
+    for (let after: Entry | null = null; ; ) {
+      const { conflicts, refusals, last }: Recovered = await this.#recovery.pass(after);
       if (conflicts.length > 0) this.#events.conflicts(conflicts);
+      refused.push(...refusals);
+      if (last === null) return refused.length > 0 ? refused : this.#endRecovery();
       if (this.#clock() > deadline) return [];
+      after = last;
     }
   }
 
@@ -243,7 +247,8 @@ export class Flip {
   }
 }
 
-function flipRefused(wanted: Side, refusals: readonly Refusal[]): DualDbError {
+/** What a step could not do. The rows are named, the former primary goes on. */
+export function flipRefused(wanted: Side, refusals: readonly Refusal[]): DualDbError {
   const side = wanted === "postgres" ? "PostgreSQL" : "SQLite";
   const rows = refusals.map(({ entry: { table, key }, ...refusal }) => ({ table, key, reason: refusalText(refusal) }));
   const why =

@@ -1,11 +1,12 @@
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
-import { isRefusal, type RefusedBecause, reasonOf, refusedBecause } from "../data/refusal.js";
+import { isExclusion, isRefusal, type RefusedBecause, reasonOf, refusedBecause } from "../data/refusal.js";
 import { nameOn } from "../data/table.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Backlog, type Scope } from "./backlog.js";
 import { applyPlan, type End, type Plan, planBatch } from "./batch.js";
+import type { Dependents } from "./dependents.js";
 import { type Entry, Journal, type Refusal, type Selection } from "./journal.js";
 import { RowSizes } from "./row-sizes.js";
 import {
@@ -29,6 +30,7 @@ export interface Pair {
   readonly sqlite: Engine;
   readonly postgres: Engine;
   readonly graph: TableGraph;
+  readonly dependents: Dependents;
   /** Both catalogues when the tables of `graph` were looked at. */
   readonly catalogues: Catalogues;
   /** How long one statement of a pass, and its wait for the lock, may take, in milliseconds. */
@@ -58,6 +60,8 @@ interface Handled {
 interface Course {
   readonly source: End;
   readonly target: End;
+  /** Whether rows leave the target before they are written. */
+  readonly afresh: boolean;
   select(selection: Selection): Promise<Entry[]>;
   apply(plan: Plan, part: number): Promise<void>;
 }
@@ -126,20 +130,31 @@ export class Mirror {
     return passed;
   }
 
-  /** Where the target refuses a pass, halves of it, until the offending rows stand alone. */
-  async #pass(from: Side, scope: Scope): Promise<Passed> {
+  async #pass(from: Side, scope: Scope, afresh = false): Promise<Passed> {
     const backlog = new Backlog(scope, this.#sizes);
     const { taken } = backlog;
     try {
-      const parts = await (from === "sqlite" ? this.#forward(backlog) : this.#backward(backlog));
+      const parts = await (from === "sqlite" ? this.#forward(backlog, afresh) : this.#backward(backlog, afresh));
       return { parts, last: taken.at(-1) ?? null, more: backlog.goesOn };
     } catch (error) {
       if (!isRefusal(error) || taken.length === 0) throw error;
-      return { parts: await this.#inHalves(from, taken, error), last: taken.at(-1) ?? null, more: true };
+      const parts = await this.#piecemeal(from, taken, error, afresh);
+      return { parts, last: taken.at(-1) ?? null, more: true };
     }
   }
 
-  async #inHalves(from: Side, entries: readonly Entry[], error: DualDbError): Promise<readonly Handled[]> {
+  /**
+   * What the target has refused as a whole. Rows that only stand in each other's way go over when all of them have left the target first;
+   * else halves, until the offending rows stand alone.
+   */
+  async #piecemeal(
+    from: Side,
+    entries: readonly Entry[],
+    error: DualDbError,
+    afresh: boolean,
+  ): Promise<readonly Handled[]> {
+    if (!afresh && entries.length > 1 && isExclusion(error))
+      return (await this.#pass(from, { keys: entries }, true)).parts;
     const [only] = entries;
     if (entries.length === 1 && only !== undefined)
       return [{ entries: [], refusals: [{ entry: only, ...this.#against(only, error) }], findings: [] }];
@@ -156,10 +171,11 @@ export class Mirror {
     return isOfThis ? refusedBecause(table, error) : { column: "", reason: reasonOf(error) };
   }
 
-  #forward(backlog: Backlog): Promise<Handled[]> {
+  #forward(backlog: Backlog, afresh: boolean): Promise<Handled[]> {
     const { sqlite, graph, catalogues } = this.#pair;
     return this.#locked((target, state) =>
       this.#inParts(backlog, {
+        afresh,
         source: opened(sqlite),
         target: held("postgres", target),
         select: (selection) =>
@@ -174,7 +190,7 @@ export class Mirror {
     );
   }
 
-  #backward(backlog: Backlog): Promise<Handled[]> {
+  #backward(backlog: Backlog, afresh: boolean): Promise<Handled[]> {
     const { sqlite, graph, catalogues } = this.#pair;
     return this.#locked(async (source, state) => {
       const states = { sqlite: await stateOf(sqlite), postgres: state };
@@ -182,6 +198,7 @@ export class Mirror {
       assertBackward(states);
       assertSameCatalogues(catalogues, cataloguesOf(states));
       const handled = await this.#inParts(backlog, {
+        afresh,
         source: held("postgres", source),
         target: opened(sqlite),
         select: (selection) => this.#journals.postgres.select(source, selection),
@@ -202,15 +219,18 @@ export class Mirror {
    * Each part is a batch by itself. The next one is read from its source while the one before is applied; whatever looks at the target
    * waits for that.
    */
-  async #inParts(backlog: Backlog, { source, target, select, apply }: Course): Promise<Handled[]> {
+  async #inParts(backlog: Backlog, { source, target, afresh, select, apply }: Course): Promise<Handled[]> {
     const handled: Handled[] = [];
     const end = performance.now() + longestPass.ms;
     let applying = Promise.resolve();
     const applied: End = { side: target.side, read: (work) => applying.then(() => target.read(work)) };
+    const { graph, dependents } = this.#pair;
+    const scope = { graph, dependents, source, target: applied };
+    const more = () => backlog.part(rowsInAPart[target.side], select);
     do {
-      const entries = await backlog.part(rowsInAPart[target.side], select);
+      const entries = await more();
       if (entries.length === 0) break;
-      const plan = await planBatch(this.#pair.graph, source, applied, entries);
+      const plan = await planBatch(scope, entries, { more, afresh });
       await applying;
       await this.#pair.reached("after-read");
       applying = apply(plan, handled.length);

@@ -57,6 +57,12 @@ export class Partner {
     return this.#latest;
   }
 
+  /** What is mirrored and what is not, once a look that is under way has ended; null before the databases have come together. */
+  async pairing(): Promise<Pairing | null> {
+    await this.#engaged?.catch(() => null);
+    return this.#latest?.pairing ?? null;
+  }
+
   /** @throws DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FINALIZED, CONFIG_INVALID */
   engage(): Promise<Engaged> {
     if (performance.now() > this.#lookAgainAt) this.forget();
@@ -98,7 +104,8 @@ export class Partner {
     if (armed.length > 0)
       logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
     for (const finding of refused) logger.error({ event: "refused", ...finding }, "row refused by the other side");
-    const pair = { sqlite, postgres, graph: new TableGraph(pairing.tables), catalogues, timeoutMs, reached };
+    const tables = { graph: new TableGraph(pairing.tables), dependents: pairing.dependents };
+    const pair = { sqlite, postgres, ...tables, catalogues, timeoutMs, reached };
     const mirror = new Mirror(pair);
     if (unarmed.length > 0) this.forget();
     if (undecided.length > 0) this.#lookAgainAt = performance.now() + undecidedMs;

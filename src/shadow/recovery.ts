@@ -1,8 +1,8 @@
 import sql from "sql-template-tag";
+import { isRefusal, reasonOf } from "../data/refusal.js";
 import type { Transaction } from "../engines/engine.js";
-import { hasCode } from "../errors.js";
 import { type Plan, planBatch } from "./batch.js";
-import { type Entry, Journal } from "./journal.js";
+import { type Entry, Journal, type Refusal } from "./journal.js";
 import { KeySet } from "./key-set.js";
 import { applyGuarded, held, opened, overtaken, type Pair } from "./mirror.js";
 import { assertSameCatalogues, bumpCas, holdingLock, postgresCatalogueNow, stateOf } from "./state.js";
@@ -13,7 +13,21 @@ export interface Conflict {
   readonly key: string;
 }
 
+/** What became of some of the rows that PostgreSQL owed. */
+export interface Recovered {
+  readonly conflicts: readonly Conflict[];
+  /** Rows that SQLite does not take. They stay owed: nobody but PostgreSQL has them. */
+  readonly refusals: readonly Refusal[];
+  /** The last entry that was looked at; null when there was none left. */
+  readonly last: Entry | null;
+}
+
+/** Why a row did not come in. */
+type Outcome = { readonly is: "applied" | "conflict" } | { readonly is: "refused"; readonly refusal: Refusal };
+
 const limit = 200;
+/** SQLite is written to all the time: a plan that it has outdated is made anew, and then for fewer rows. */
+const mostPlans = 20;
 
 /**
  * After a forced roll-back: brings what PostgreSQL still owed into SQLite, which has been primary meanwhile. A row that SQLite has
@@ -29,48 +43,71 @@ export class Recovery {
     this.#clock = clock;
   }
 
-  /** One batch; the conflicts it found, or null when PostgreSQL owes nothing any more. */
-  async pass(): Promise<Conflict[] | null> {
-    const entries: Entry[] = [];
-    const conflicts = await holdingLock(this.#pair.postgres, this.#pair.timeoutMs, async (source) => {
-      const state = await stateOf(this.#pair.sqlite);
+  /** The entries of PostgreSQL's journal behind `after`, some of them. */
+  async pass(after: Entry | null): Promise<Recovered> {
+    const { postgres, sqlite, timeoutMs } = this.#pair;
+    const journal = this.#journals.postgres;
+    const { entries, conflicts, refusals } = await holdingLock(postgres, timeoutMs, async (source) => {
+      const state = await stateOf(sqlite);
       if (state.primary !== "sqlite" || !state.forced) throw overtaken();
-      entries.push(...(await this.#journals.postgres.select(source, { after: null, limit, quarantined: true })));
-      const found = await this.#bring(source, entries);
-      const catalogues = { sqlite: state.catalogue, postgres: await postgresCatalogueNow(source) };
-      assertSameCatalogues(this.#pair.catalogues, catalogues);
+      const entries = await journal.select(source, { after, limit, quarantined: true });
+      const found = { entries, ...(await this.#bring(source, entries)) };
+      const now = { sqlite: state.catalogue, postgres: await postgresCatalogueNow(source) };
+      assertSameCatalogues(this.#pair.catalogues, now);
       return found;
     });
-    if (entries.length === 0) return null;
-    await this.#pair.postgres.write(this.#journals.postgres.removals(entries));
-    return conflicts;
+    const refused = new Set(refusals.map(({ entry }) => entry));
+    for (const removal of journal.removals(entries.filter((entry) => !refused.has(entry))))
+      await postgres.write([removal]);
+    if (refusals.length > 0) await postgres.write(journal.refusals(refusals));
+    return { conflicts, refusals, last: entries.at(-1) ?? null };
   }
 
   /** The whole batch at once where nothing stands against it, else entry by entry. */
-  async #bring(source: Transaction, entries: readonly Entry[]): Promise<Conflict[]> {
-    if (entries.length === 0 || (await this.#tryToApply(source, entries))) return [];
+  async #bring(source: Transaction, entries: readonly Entry[]): Promise<Omit<Recovered, "last">> {
     const conflicts: Conflict[] = [];
+    const refusals: Refusal[] = [];
+    if (entries.length === 0 || (await this.#apply(source, entries)).is === "applied") return { conflicts, refusals };
     for (const entry of entries) {
-      if (!(await this.#tryToApply(source, [entry]))) conflicts.push(await this.#settle(entry));
+      const outcome = await this.#apply(source, [entry]);
+      if (outcome.is === "conflict") conflicts.push(await this.#settle(entry));
+      if (outcome.is === "refused") refusals.push(outcome.refusal);
     }
-    return conflicts;
+    return { conflicts, refusals };
   }
 
-  async #tryToApply(source: Transaction, entries: readonly Entry[]): Promise<boolean> {
-    const { graph, sqlite } = this.#pair;
+  async #apply(source: Transaction, entries: readonly Entry[]): Promise<Outcome> {
+    for (let plans = 0; plans < mostPlans; plans++) {
+      const outcome = await this.#tryToApply(source, entries);
+      if (outcome !== null) return outcome;
+    }
+    throw overtaken();
+  }
+
+  /** null where SQLite has been written to since the plan was made. */
+  async #tryToApply(source: Transaction, entries: readonly Entry[]): Promise<Outcome | null> {
+    const { graph, dependents, sqlite } = this.#pair;
     const { cas } = await stateOf(sqlite);
-    const plan = await planBatch(graph, held("postgres", source), opened(sqlite), entries);
-    if (plan.handled.length < entries.length) return false;
+    const scope = { graph, dependents, source: held("postgres", source), target: opened(sqlite) };
+    let isCrossed = false;
     try {
+      const plan = await planBatch(scope, entries);
+      const [refusal] = plan.refusals;
+      if (refusal !== undefined) return { is: "refused", refusal };
       return await sqlite.transaction({ mode: "write" }, async (target) => {
         const journaled = await this.#journaled(target, plan);
-        if (touches(plan, journaled)) return false;
+        if (touches(plan, journaled)) return { is: "conflict" };
+        if (!(await plan.holdsOn(target))) return null;
+        isCrossed = journaled.size > 0;
         await applyGuarded(graph, target, without(plan, journaled), cas);
-        return true;
+        return { is: "applied" };
       });
     } catch (error) {
-      if (hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) return false;
-      throw error;
+      const [entry] = entries;
+      if (!isRefusal(error) || entry === undefined) throw error;
+      return isCrossed
+        ? { is: "conflict" }
+        : { is: "refused", refusal: { entry, column: "", reason: reasonOf(error) } };
     }
   }
 

@@ -4,6 +4,7 @@ import type { Side } from "../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { nextStep } from "./flip.js";
+import { type Refusal, refusalText } from "./journal.js";
 import type { PassResult } from "./mirror.js";
 import type { Engaged, Partner } from "./partner.js";
 import { assertSameCatalogues, cataloguesOf, type PairState } from "./state.js";
@@ -173,7 +174,8 @@ export class Relay {
       if (this.#parts.clock() - lastMove(states) > abandonedMs) await flip.to(headingOf(states), deadline);
       else await this.#sleep(pollMs / 10);
     } else {
-      await flip.perform(step, deadline);
+      const refused = await flip.perform(step, deadline);
+      if (refused !== null && refused.length > 0) throw recoveryRefused(refused);
     }
     return false;
   }
@@ -260,6 +262,16 @@ export class Relay {
     if (ms <= 0 || (this.#nudged && this.#state === "idle")) return;
     await sleep(ms, undefined, { ref: false, signal: this.#wake.signal }).catch(() => undefined);
   }
+}
+
+/** SQLite goes on, and PostgreSQL keeps what SQLite does not take, until somebody has mended it. */
+function recoveryRefused(refusals: readonly Refusal[]): DualDbError {
+  const rows = refusals.map(({ entry: { table, key }, ...refusal }) => ({ table, key, reason: refusalText(refusal) }));
+  return new DualDbError(
+    "FLIP_REFUSED",
+    `After the forced roll-back SQLite does not take ${rows.length} row(s) that PostgreSQL still has, the first one in table ${rows[0]?.table}. Nothing is mirrored until they are mended: change the row in PostgreSQL or what SQLite has against it, or write it in SQLite, whose version then stays.`,
+    { table: rows[0]?.table, details: { refusals: rows } },
+  );
 }
 
 function codeOf(error: unknown): string {

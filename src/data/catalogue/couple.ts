@@ -127,7 +127,7 @@ export class Couple {
 }
 
 function carriedColumn(mine: DiscoveredColumn, other: DiscoveredColumn): Column {
-  const { name, kind, notNull, type, cast, base } = other;
+  const { name, kind, notNull, type, cast, base, isFixed } = other;
   return {
     name: mine.name,
     ...(name === mine.name ? {} : { postgresName: name }),
@@ -136,6 +136,7 @@ function carriedColumn(mine: DiscoveredColumn, other: DiscoveredColumn): Column 
     ...(type === undefined ? {} : { type }),
     ...(cast === undefined ? {} : { cast }),
     ...(base === undefined ? {} : { base }),
+    ...(isFixed === undefined ? {} : { isFixed }),
     sqliteType: mine.sqliteType ?? "",
     sqliteNotNull: mine.notNull,
   };

@@ -90,6 +90,7 @@ function columnOf(column: CatalogueColumn): DiscoveredColumn {
     type,
     cast,
     ...(typeKind === "d" ? { base } : {}),
+    ...(column.identity === "a" ? { isFixed: true } : {}),
     kind: isArray ? "other" : kindOfPostgres(base),
     notNull,
     default: column.default,

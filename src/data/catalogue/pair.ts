@@ -1,6 +1,7 @@
 import type { Table } from "../table.js";
 import type { DiscoveredTable } from "./catalogue.js";
 import { Couple, type MissingColumn, namesOf, type TablePair } from "./couple.js";
+import { type Dependents, dependentsOf } from "./dependents.js";
 import { type Ambiguity, matchNames } from "./match.js";
 
 /** Names that may mean more than one; `table` is absent where they are names of tables. `left` are SQLite's, `right` PostgreSQL's. */
@@ -24,6 +25,8 @@ export interface Pairing {
   readonly generated: readonly MissingColumn[];
   /** Tables of PostgreSQL that SQLite lacks. */
   readonly postgresOnly: readonly string[];
+  /** What hangs on mirrored tables without being mirrored itself. */
+  readonly dependents: Dependents;
 }
 
 /**
@@ -48,6 +51,7 @@ export function pairTables(sqlite: readonly DiscoveredTable[], postgres: readonl
     ],
     generated: couples.flatMap((couple) => couple.generated()),
     postgresOnly: namesOf(postgres).filter((name) => !byPostgres.has(name)),
+    dependents: dependentsOf({ sqlite, postgres }, pairs),
   };
 }
 

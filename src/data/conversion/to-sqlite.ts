@@ -4,6 +4,7 @@ import { affinityOf } from "../catalogue/sqlite-type.js";
 import type { Column } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
 import { numericToSqlite } from "./numeric.js";
+import { isRespelledNumber } from "./respelled-number.js";
 import { isTimeType, timeToSqlite } from "./time-column.js";
 import { uuidToSqlite } from "./uuid.js";
 import { unwrapText } from "./wrapper.js";
@@ -28,7 +29,7 @@ export function carryToSqlite(column: Column): Carry | null {
     case "numeric":
       return numericToSqlite(column);
     case "text":
-      return type.name === "character" || type.name === "bpchar" ? withoutPadding : null;
+      return textToSqlite(column, type.name === "character" || type.name === "bpchar");
     case "blob":
       return null;
     case "other":
@@ -45,6 +46,17 @@ function floatingInteger(value: Exclude<ExactValue, null>, notes: Notes): ExactV
   if (typeof value === "bigint" && BigInt(Number(value)) !== value)
     notes.altered("integer beyond the precision of a real column");
   return value;
+}
+
+function textToSqlite({ sqliteType = "TEXT" }: Column, isPadded: boolean): Carry | null {
+  const holdsText = ["text", "none"].includes(affinityOf(sqliteType));
+  if (holdsText) return isPadded ? withoutPadding : null;
+  return (value, notes) => {
+    const text = isPadded ? withoutPadding(value) : value;
+    if (typeof text === "string" && isRespelledNumber(text))
+      notes.altered("text that SQLite's column takes for a number and spells in another way");
+    return text;
+  };
 }
 
 /** How far PostgreSQL pads depends on how the column is selected. */

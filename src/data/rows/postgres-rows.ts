@@ -1,6 +1,7 @@
 import { type ExactRow, type ExactValue, statement } from "../../engines/engine.js";
-import { typesByKind } from "../catalogue/postgres-type.js";
+import { typeOfColumn, typesByKind } from "../catalogue/postgres-type.js";
 import { decodeKey, keyExpression } from "../key.js";
+import { isSpelledOn } from "../key-spelling.js";
 import { type Column, columnOf, quotedOn, type Table } from "../table.js";
 import { readable } from "./postgres-expression.js";
 import type { Rows } from "./rows.js";
@@ -10,12 +11,9 @@ const keysInAPage = 5_000;
 /** Rows of the PostgreSQL side. Values go there as arrays of text, one for each column, whose number of parameters never grows. */
 export const postgresRows: Rows = {
   async read(transaction, table, keys) {
-    if (keys.length === 0) return [];
-    const wanted = unnest(
-      table,
-      table.key,
-      keys.map((key) => decodeKey(table, key)),
-    );
+    const spelled = keys.filter((key) => isSpelledOn("postgres", table, key));
+    if (spelled.length === 0) return [];
+    const wanted = ofKeys(table, spelled);
     const rows = await transaction.query(statement(selectText(table, table.columns, wanted), wanted.values));
     return rows.map((row) => ({
       key: String(row.row_key),
@@ -25,7 +23,7 @@ export const postgresRows: Rows = {
 
   async holders(transaction, table, columns, values) {
     if (values.length === 0) return [];
-    const wanted = unnest(table, columns, values);
+    const wanted = unnest(table, columns, values, sameValue);
     const selected = columns.map((name) => columnOf(table, name));
     const rows = await transaction.query(statement(selectText(table, selected, wanted), wanted.values));
     return rows.map((row) => ({
@@ -40,12 +38,9 @@ export const postgresRows: Rows = {
   },
 
   async remove(transaction, table, keys) {
-    if (keys.length === 0) return;
-    const { source, match, values } = unnest(
-      table,
-      table.key,
-      keys.map((key) => decodeKey(table, key)),
-    );
+    const spelled = keys.filter((key) => isSpelledOn("postgres", table, key));
+    if (spelled.length === 0) return;
+    const { source, match, values } = ofKeys(table, spelled);
     await transaction.execute(
       statement(`DELETE FROM ${quotedOn("postgres", table)} AS t USING ${source} WHERE ${match}`, values),
     );
@@ -71,17 +66,40 @@ interface Wanted {
   readonly values: readonly unknown[];
 }
 
-function unnest(table: Table, columns: readonly string[], tuples: readonly (readonly ExactValue[])[]): Wanted {
+function ofKeys(table: Table, keys: readonly string[]): Wanted {
+  const tuples = keys.map((key) => decodeKey(table, key));
+  return unnest(table, table.key, tuples, sameKey);
+}
+
+/** How a column of the table is compared with a text. */
+type Comparison = (column: Column, name: string, text: string) => string;
+
+function unnest(
+  table: Table,
+  columns: readonly string[],
+  tuples: readonly (readonly ExactValue[])[],
+  compare: Comparison,
+): Wanted {
   const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(", ");
   const names = columns.map((_, index) => `k${index}`).join(", ");
   const pairs = columns
     .map((name) => columnOf(table, name))
-    .map((column, index) => `t.${quotedOn("postgres", column)} = w.k${index}::${typeOf(column)}`);
+    .map((column, index) => compare(column, `t.${quotedOn("postgres", column)}`, `w.k${index}`));
   return {
     source: `unnest(${arrays}) AS w (${names})`,
     match: pairs.join(" AND "),
     values: columnsOfRows(tuples, columns.length),
   };
+}
+
+function sameValue(column: Column, name: string, text: string): string {
+  return `${name} = ${text}::${typeOf(column)}`;
+}
+
+/** What is not a value of the type cannot be cast to it: of keys whose type nobody has checked, the texts are compared. */
+function sameKey(column: Column, name: string, text: string): string {
+  const isChecked = column.kind !== "other" || ["uuid", "date"].includes(typeOfColumn(column).name);
+  return isChecked ? sameValue(column, name, text) : `${name}::text = ${text}`;
 }
 
 function selectText(table: Table, columns: readonly Column[], { source, match }: Wanted): string {
@@ -96,7 +114,7 @@ function upsertText(table: Table): string {
   const aliases = table.columns.map((_, index) => `c${index}`);
   const values = table.columns.map((column, index) => `c${index}::${typeOf(column)}`);
   const others = table.columns
-    .filter(({ name }) => !table.key.includes(name))
+    .filter(({ name, isFixed }) => !table.key.includes(name) && isFixed !== true)
     .map((column) => quotedOn("postgres", column));
   const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
   const change =

@@ -2,6 +2,7 @@ import { type ExactValue, type Statement, statement, type Transaction } from "..
 import { chunks } from "../chunks.js";
 import type { SourceRow } from "../conversion/convert.js";
 import { decodeKey, type KeyPart, keyExpression, textOrBytes } from "../key.js";
+import { isSpelledOn } from "../key-spelling.js";
 import { columnOf, quote, type Table } from "../table.js";
 import { jsonRow, readDocument, valuesOf } from "./json-rows.js";
 import { type Condition, partsByRowid } from "./rowid.js";
@@ -18,7 +19,8 @@ const keysOfBytesInAPiece = 100;
 export const sqliteRows: Rows = {
   async read(transaction, table, keys) {
     const rows: SourceRow[] = [];
-    for (const part of chunks(keys, mostParameters / table.key.length)) {
+    const spelled = keys.filter((key) => isSpelledOn("sqlite", table, key));
+    for (const part of chunks(spelled, mostParameters / table.key.length)) {
       const wanted = part.map((key) => decodeKey(table, key));
       rows.push(...(await readPage(transaction, table, keyCondition(table, wanted))));
     }
@@ -41,7 +43,8 @@ export const sqliteRows: Rows = {
   },
 
   async remove(transaction, table, keys) {
-    for (const part of chunks(keys, mostParameters / table.key.length)) {
+    const spelled = keys.filter((key) => isSpelledOn("sqlite", table, key));
+    for (const part of chunks(spelled, mostParameters / table.key.length)) {
       const { text, values } = condition(
         table.key,
         part.map((key) => decodeKey(table, key)),

@@ -10,7 +10,7 @@ import { type Side, statement, type Transaction } from "../../engines/engine.js"
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
 import { assertSameCatalogues, cataloguesOf, lockPostgresState, readSqliteState } from "../../shadow/state.js";
-import { cataloguesIn } from "../databases.js";
+import { tablesIn } from "../databases.js";
 import { tidyTable } from "./aftermath.js";
 import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
@@ -106,7 +106,7 @@ class BulkPasses {
     return this.#run.databases.sqlite.transaction({ mode: "read" }, async (source) => {
       const states = { sqlite: await readSqliteState(source), postgres: state };
       assertForward(states);
-      assertSameCatalogues(cataloguesIn(this.#run.scene), cataloguesOf(states));
+      assertSameCatalogues(tablesIn(this.#run.scene).catalogues, cataloguesOf(states));
       const entries = await this.#journal.select(source, { after, limit, quarantined: false, table: table.name });
       const rows = new Map<string, SourceRow>();
       for (const part of chunks(entries, rowsAtOnce)) {
@@ -165,9 +165,8 @@ class MirrorPasses {
     this.#run = run;
     this.#one = one;
     this.#from = from;
-    const { graph } = run.scene;
-    const catalogues = cataloguesIn(run.scene);
-    this.#mirror = new Mirror({ sqlite, postgres, graph, catalogues, timeoutMs, reached: () => undefined });
+    const tables = tablesIn(run.scene);
+    this.#mirror = new Mirror({ sqlite, postgres, ...tables, timeoutMs, reached: () => undefined });
   }
 
   async run(): Promise<void> {

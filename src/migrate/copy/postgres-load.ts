@@ -232,7 +232,7 @@ function copyText(table: Table, into: string, plain: PlainFormat | null, before:
 export function mergeText(table: Table, from: string): string {
   const names = columnNames(table);
   const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
-  const others = table.columns.filter(({ name }) => !table.key.includes(name));
+  const others = table.columns.filter(({ name, isFixed }) => !table.key.includes(name) && isFixed !== true);
   const set = others.map((column) => quotedOn("postgres", column)).map((name) => `${name} = excluded.${name}`);
   const differs = others.map(
     (column) => `${comparable(column, "t")} IS DISTINCT FROM ${comparable(column, "excluded")}`,

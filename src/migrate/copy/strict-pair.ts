@@ -7,13 +7,12 @@ import { type Entry, Journal } from "../../shadow/journal.js";
 import { applyGuarded, assertBackward, assertForward, held } from "../../shadow/mirror.js";
 import {
   assertSameCatalogues,
-  type Catalogues,
   cataloguesOf,
   lockPostgresState,
   postgresCatalogueNow,
   readSqliteState,
 } from "../../shadow/state.js";
-import { cataloguesIn } from "../databases.js";
+import { tablesIn } from "../databases.js";
 import type { CopiedTable } from "./report.js";
 import { type CopyRun, strictly, TableRun, timeoutMs } from "./run.js";
 
@@ -27,14 +26,14 @@ export class StrictPair {
   readonly #run: CopyRun;
   readonly #from: Side;
   readonly #journal: Journal;
-  readonly #catalogues: Catalogues;
+  readonly #tables: ReturnType<typeof tablesIn>;
   readonly #handled: Entry[] = [];
 
   constructor(run: CopyRun, from: Side) {
     this.#run = run;
     this.#from = from;
     this.#journal = new Journal(from);
-    this.#catalogues = cataloguesIn(run.scene);
+    this.#tables = tablesIn(run.scene);
   }
 
   async copy(tables: readonly Table[]): Promise<CopiedTable[]> {
@@ -51,7 +50,7 @@ export class StrictPair {
       await sqlite.transaction({ mode: "read" }, async (source) => {
         const states = { sqlite: await readSqliteState(source), postgres: state };
         assertForward(states);
-        assertSameCatalogues(this.#catalogues, cataloguesOf(states));
+        assertSameCatalogues(this.#tables.catalogues, cataloguesOf(states));
         for (const one of runs)
           await this.#table(one, source, target, (plan) => applyPlan(this.#run.scene.graph, "postgres", target, plan));
       });
@@ -66,11 +65,11 @@ export class StrictPair {
         const found = await readSqliteState(target);
         const states = { sqlite: found, postgres: state };
         assertBackward(states);
-        assertSameCatalogues(this.#catalogues, cataloguesOf(states));
+        assertSameCatalogues(this.#tables.catalogues, cataloguesOf(states));
         let { cas } = found;
         for (const one of runs)
           await this.#table(one, source, target, (plan) => applyGuarded(this.#run.scene.graph, target, plan, cas++));
-        assertSameCatalogues(this.#catalogues, { postgres: await postgresCatalogueNow(source) });
+        assertSameCatalogues(this.#tables.catalogues, { postgres: await postgresCatalogueNow(source) });
       });
     });
   }
@@ -81,21 +80,24 @@ export class StrictPair {
     target: Transaction,
     apply: (plan: Plan) => Promise<void>,
   ): Promise<void> {
-    const { graph } = this.#run.scene;
-    const ends = this.#from === "sqlite" ? (["sqlite", "postgres"] as const) : (["postgres", "sqlite"] as const);
-    for (let after: Entry | null = null; ; ) {
+    const other: Side = this.#from === "sqlite" ? "postgres" : "sqlite";
+    const scope = { ...this.#tables, source: held(this.#from, source), target: held(other, target) };
+    let after: Entry | null = null;
+    const more = async () => {
       one.step();
       const selection = { after, limit: entriesAtOnce, quarantined: true, table: one.table.name };
-      const entries: Entry[] = await this.#journal.select(source, selection);
-      const plan = await planBatch(graph, held(ends[0], source), held(ends[1], target), entries);
+      const entries = await this.#journal.select(source, selection);
+      after = entries.at(-1) ?? after;
+      return entries;
+    };
+    for (let entries = await more(); entries.length > 0; entries = await more()) {
+      const plan = await planBatch(scope, entries, { more });
       this.#refuse(plan);
       await this.#applied(one, () => apply(plan));
       one.note(plan.findings);
-      one.tally.read += entries.length;
-      one.tally.written += entries.length;
-      this.#handled.push(...entries);
-      after = entries.at(-1) ?? null;
-      if (entries.length < entriesAtOnce) return;
+      one.tally.read += plan.handled.length;
+      one.tally.written += plan.handled.length;
+      this.#handled.push(...plan.handled);
     }
   }
 

@@ -4,6 +4,7 @@ import type { Table } from "../../data/table.js";
 import type { Engine, Side, Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import { applyPlan, type End, type Plan, planBatch } from "../../shadow/batch.js";
+import type { Dependents } from "../../shadow/dependents.js";
 import { type Entry, Journal, type Refusal, refusalText } from "../../shadow/journal.js";
 import { held, Mirror, opened, overtaken } from "../../shadow/mirror.js";
 import { type Catalogues, lockPostgresState, readSqliteState } from "../../shadow/state.js";
@@ -28,6 +29,7 @@ export interface Mending {
   readonly sqlite: Engine;
   readonly postgres: Engine;
   readonly graph: TableGraph;
+  readonly dependents: Dependents;
   readonly former: FormerRows;
   readonly timeoutMs: number;
   readonly clock: () => number;
@@ -49,7 +51,8 @@ export class JournalMender implements Mender {
   async mend(table: Table, keys: readonly string[]): Promise<Left[]> {
     const { graph, former, from } = this.#mending;
     const [source, target] = endsOf(this.#mending);
-    await former.keep(graph, target, await planBatch(graph, source, target, entriesOf(table, keys)));
+    const scope = { ...this.#mending, source, target };
+    await former.keep(graph, target, await planBatch(scope, entriesOf(table, keys)));
     await this.#enter(table, keys);
     const wanted = keys.map((key) => ({ table: table.name, key }));
     const { refusals } = await this.#mirror.these(from, wanted);
@@ -113,7 +116,7 @@ export class PlainMender implements Mender {
 
   async #plan(source: End, target: End, table: Table, keys: readonly string[]): Promise<Plan> {
     const { graph, former } = this.#mending;
-    const plan = await planBatch(graph, source, target, entriesOf(table, keys));
+    const plan = await planBatch({ ...this.#mending, source, target }, entriesOf(table, keys));
     await former.keep(graph, target, plan);
     return plan;
   }
