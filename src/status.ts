@@ -74,29 +74,40 @@ export async function statusOf(opened: Opened): Promise<Status> {
   };
 }
 
-/** Waits for the relay until the primary's journal holds nothing but what the other side refuses. */
+/**
+ * Waits for the relay until the primary's journal holds nothing but what the other side refuses, and what a forced roll-back has left in
+ * PostgreSQL has come in.
+ */
 export async function drain(opened: Opened, withinMs: number): Promise<DrainResult> {
   const began = performance.now();
   for (;;) {
-    const { entries, quarantined } = await owed(opened);
+    const { entries, quarantined, isForced } = await owed(opened);
     const left = withinMs - (performance.now() - began);
-    if (entries <= quarantined || left <= 0 || opened.adapter.route.shadow === null)
+    const isDone = entries <= quarantined && !isForced;
+    if (isDone || left <= 0 || opened.adapter.route.shadow === null)
       return { pending: entries - quarantined, quarantined };
     opened.relay?.hurry();
     await (opened.relay?.batch(Math.min(left, drainStepMs)) ?? sleep(Math.min(left, drainStepMs)));
   }
 }
 
-async function owed(opened: Opened): Promise<JournalSummary> {
+interface Owed extends JournalSummary {
+  /** Whether SQLite was made primary while PostgreSQL could not be reached, and its rows are still to come in. */
+  readonly isForced: boolean;
+}
+
+async function owed(opened: Opened): Promise<Owed> {
   const engine = opened.primary.side === "sqlite" ? opened.sqlite : await opened.postgres();
-  if (engine === null) return nothing;
+  if (engine === null) return { ...nothing, isForced: false };
   const look = engine.transaction({ mode: "read", timeoutMs }, async (transaction) => {
-    if (engine.side === "postgres" && (await readPostgresState(transaction)).finalized) return nothing;
+    if (engine.side === "postgres" && (await readPostgresState(transaction)).finalized)
+      return { ...nothing, isForced: false };
     const summary = await new Journal(engine.side).summary(transaction);
-    if (engine.side === "postgres" || opened.partner === null || opened.adapter.route.shadow === null) return summary;
-    return (await readSqliteState(transaction)).pairId === null
-      ? { ...summary, entries: await countRows(transaction) }
-      : summary;
+    if (engine.side === "postgres" || opened.partner === null || opened.adapter.route.shadow === null)
+      return { ...summary, isForced: false };
+    const { pairId, forced } = await readSqliteState(transaction);
+    const entries = pairId === null ? await countRows(transaction) : summary.entries;
+    return { ...summary, entries, isForced: forced };
   });
   return within(look, engine.side);
 }

@@ -67,8 +67,14 @@ function decodePart(part: string, table: Table, index: number): KeyPart {
   if (part === "\\N") return null;
   if (part.startsWith("\\x")) return new Uint8Array(Buffer.from(part.slice(2), "hex"));
   const text = part.replace(/\\([\s\S])/g, "$1");
-  // Only as integers are printed: 007 is another key than 7, which SQLite may hold as text.
-  return isInteger(table, index) && /^(0|-?[1-9]\d*)$/.test(text) ? BigInt(text) : text;
+  return (isInteger(table, index) ? integerOf(text) : null) ?? text;
+}
+
+/** Only as integers are printed: 007 is another key than 7, which SQLite may hold as text. */
+function integerOf(text: string): bigint | null {
+  if (!/^(0|-?[1-9]\d{0,18})$/.test(text)) return null;
+  const integer = BigInt(text);
+  return BigInt.asIntN(64, integer) === integer ? integer : null;
 }
 
 function isInteger(table: Table, index: number): boolean {

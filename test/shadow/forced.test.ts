@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TableGraph } from "../../src/data/graph.js";
+import type { Engine } from "../../src/engines/engine.js";
 import { sql } from "../../src/index.js";
+import { arm } from "../../src/shadow/arm.js";
+import type { Entry } from "../../src/shadow/journal.js";
+import { type Recovered, Recovery } from "../../src/shadow/recovery.js";
 import { speaker, TestPair, until } from "../support/pair.js";
-import { type PostgresServer, startPostgres } from "../support/postgres.js";
+import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { Recorder } from "../support/recorder.js";
 
 const say = (messageContent: string) => ({ ...speaker, messageContent });
@@ -171,4 +176,103 @@ describe("a roll-back while PostgreSQL is down", () => {
     await server.restart();
     return server.url();
   }
+});
+
+const unreachable = { env: { DATABASE_URL: "postgres://postgres@127.0.0.1:1/x" } };
+
+describe("what PostgreSQL owed at a forced roll-back", () => {
+  async function withThings() {
+    const pair = await TestPair.create();
+    await (await pair.open("---")).close();
+    await (await pair.sqlite).transaction({ mode: "write" }, (transaction) =>
+      transaction.script("CREATE TABLE things (id TEXT PRIMARY KEY, n INTEGER CHECK (n < 100))"),
+    );
+    await runAt(pair.url, 'CREATE TABLE things (id TEXT COLLATE "C" PRIMARY KEY, n INTEGER)');
+    return pair;
+  }
+
+  test("and SQLite refuses stays there, is named, and comes in when it is mended; nothing is mirrored over it", async () => {
+    const pair = await withThings();
+    const primary = await pair.open("P--");
+    await primary.write(sql`INSERT INTO things VALUES ('a', 500), ('b', 5)`);
+    await primary.close();
+    await (await pair.open("---", unreachable)).close();
+    const database = await pair.open("--S");
+    await until("it is said", async () => (await database.status()).problem?.code === "FLIP_REFUSED");
+    const { problem, postgres } = await database.status();
+    expect(problem?.message).toContain("things");
+    expect(postgres?.reachable && postgres.refused).toMatchObject([{ table: "things", key: "a" }]);
+    expect(await pair.rows("sqlite", "SELECT * FROM things")).toEqual([{ id: "b", n: 5 }]);
+    expect(await pair.rows("postgres", "SELECT * FROM things ORDER BY id")).toHaveLength(2);
+    expect(await pair.count("sqlite", "dualdb_conflicts")).toBe(0);
+    await database.messageService.saveHumanMessage(say("goes on"));
+    const mend = "BEGIN; SET LOCAL dualdb.mirror = 'on'; UPDATE things SET n = 50 WHERE id = 'a'; COMMIT";
+    await runAt(pair.url, mend);
+    await pair.expectConverged(database);
+    expect(await pair.rows("sqlite", "SELECT * FROM things ORDER BY id")).toEqual([
+      { id: "a", n: 50 },
+      { id: "b", n: 5 },
+    ]);
+  });
+
+  test("is a conflict where somebody writes the refused row on SQLite, whose version stays", async () => {
+    const pair = await withThings();
+    const primary = await pair.open("P--");
+    await primary.write(sql`INSERT INTO things VALUES ('a', 500)`);
+    await primary.close();
+    await (await pair.open("---", unreachable)).close();
+    const database = await pair.open("--S");
+    await database.write(sql`INSERT INTO things VALUES ('a', 1)`);
+    await pair.expectConverged(database);
+    expect((await database.status()).conflicts).toEqual([{ table: "things", key: "a" }]);
+    expect(await pair.rows("postgres", "SELECT * FROM things")).toEqual([{ id: "a", n: 1 }]);
+  });
+
+  test("is brought beside writes that come while it is planned: no acknowledged row goes", async () => {
+    const pair = await TestPair.create();
+    const before = await pair.open("P-S");
+    const doc = await before.documentService.createDocument({ title: "t", createdBy: speaker.userId });
+    await pair.expectConverged(before);
+    await before.close();
+    const primary = await pair.open("P--");
+    await primary.documentService.deleteDocument(doc.id);
+    await primary.close();
+    const database = await pair.open("---", unreachable);
+
+    // As a relay does it, with a writer between its plan and its application.
+    const sqlite = await pair.sqlite;
+    let isPlanned = false;
+    const between: Engine = {
+      side: "sqlite",
+      read: (...given) => sqlite.read(...given),
+      write: (...given) => sqlite.write(...given),
+      statistics: () => sqlite.statistics(),
+      close: () => sqlite.close(),
+      transaction: async (options, work) => {
+        if (options.mode === "write" && !isPlanned) {
+          isPlanned = true;
+          await database.documentService.addCollaborator({ documentId: doc.id, userId: "323456789012345678" });
+        }
+        return sqlite.transaction(options, work);
+      },
+    };
+    const { pairing, catalogues } = await arm(sqlite, pair.postgres, Date.now);
+    const { dependents } = pairing;
+    const parts = { postgres: pair.postgres, graph: new TableGraph(pairing.tables), dependents, catalogues };
+    const recovery = new Recovery({ ...parts, sqlite: between, timeoutMs: 10_000, reached: () => {} }, Date.now);
+    await runAt(pair.url, `UPDATE dualdb_state SET "primary" = 'sqlite'`);
+    for (let after: Entry | null = null; ; ) {
+      const { last }: Recovered = await recovery.pass(after);
+      if (last === null) break;
+      after = last;
+    }
+    expect(isPlanned).toBe(true);
+    const users = (await database.documentService.getDocumentCollaborators(doc.id)).map(({ user_id }) => user_id);
+    expect(users).toContain("323456789012345678");
+    expect(await database.documentService.getDocument(doc.id)).not.toBeNull();
+    await database.close();
+    const last = await pair.open("--S");
+    await pair.expectConverged(last);
+    expect((await last.status()).conflicts).toContainEqual({ table: "documents", key: doc.id });
+  });
 });
