@@ -3,7 +3,7 @@ import type { Sql } from "sql-template-tag";
 import { type Config, readConfig } from "./config.js";
 import type { Row, WriteResult } from "./engines/engine.js";
 import { DualDbError } from "./errors.js";
-import { type Logger, silentLogger } from "./logger.js";
+import { harmless, type Logger, silentLogger } from "./logger.js";
 import { type Internals, type Opened, open } from "./open.js";
 import { deferredServices, type Services } from "./services/deferred.js";
 import { createDocumentService, type DocumentService } from "./services/documents.js";
@@ -113,7 +113,7 @@ export class DualDatabase implements Database {
 
   async #open(): Promise<Opened & Services> {
     const config = readConfig(this.#options.env ?? process.env);
-    const logger = this.#options.logger ?? (await defaultLogger(config));
+    const logger = harmless(this.#options.logger ?? (await defaultLogger(config)));
     const opened = await open(config, logger, this.#internals);
     return { ...opened, ...this.#realServices(opened, logger) };
   }

@@ -47,6 +47,7 @@ export interface Opened {
 const engageWithinMs = 2_000;
 const stateTimeoutMs = 5_000;
 const passTimeoutMs = 10_000;
+const unreachablePauseMs = 100;
 
 /** Opens both sides as far as the flags and the states ask for it, and brings the wanted side to be primary. */
 export async function open(config: Config, logger: Logger, internals: Internals): Promise<Opened> {
@@ -138,19 +139,34 @@ class Opening {
     if (hasCode(error, "PAIR_MISMATCH", "FINALIZED")) throw error;
   }
 
+  /** Others may hold the lock for a while: a copy that has to be all or nothing, a table that is armed. */
   async #flip(partner: Partner, wanted: Side): Promise<void> {
-    const deadline = this.#internals.clock() + this.#config.flipTimeoutMs;
-    await partner.together(({ flip }) => flip.to(wanted, deadline));
+    const { clock } = this.#internals;
+    const deadline = clock() + this.#config.flipTimeoutMs;
+    for (;;) {
+      try {
+        return await partner.together(({ flip }) => flip.to(wanted, deadline));
+      } catch (error) {
+        if (!hasCode(error, "DATABASE_BUSY") || clock() > deadline) throw error;
+      }
+    }
   }
 
   /** Rolling back has to work while PostgreSQL is down: then SQLite goes on by itself, and what it lacks comes in later. */
   async #rollBack(sqlite: Engine, partner: Partner): Promise<void> {
-    try {
-      await this.#answers();
-      await this.#flip(partner, "sqlite");
-    } catch (error) {
-      if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;
-      await this.#force(sqlite, error);
+    const { clock } = this.#internals;
+    const deadline = clock() + this.#config.flipTimeoutMs;
+    for (;;) {
+      const silence = await this.#answers().then(() => null, unreachable);
+      if (silence !== null) return this.#force(sqlite, silence);
+      try {
+        return await this.#flip(partner, "sqlite");
+      } catch (error) {
+        if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) throw error;
+        // While it answers others write to it: SQLite must not go on by itself.
+        if (clock() > deadline) throw answering(error);
+      }
+      await sleep(unreachablePauseMs);
     }
   }
 
@@ -260,7 +276,10 @@ class Opening {
   }
 
   #openPostgres(): Promise<Engine> {
-    this.#postgres ??= this.#importPostgres();
+    this.#postgres ??= this.#importPostgres().catch((error: unknown) => {
+      this.#postgres = null;
+      throw error;
+    });
     return this.#postgres;
   }
 
@@ -270,6 +289,20 @@ class Opening {
     const { openPostgres } = await import("./engines/postgres.js");
     return openPostgres({ config, logger: this.#logger });
   }
+}
+
+/** The error of a PostgreSQL that is not there; any other is thrown on. */
+function unreachable(error: unknown): DualDbError {
+  if (hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN")) return error;
+  throw error;
+}
+
+function answering(cause: DualDbError): DualDbError {
+  return new DualDbError(
+    "DATABASE_UNAVAILABLE",
+    `The roll-back to SQLite did not come to its end: PostgreSQL answers, and what has to be done there fails (${cause.code}). Try again; once PostgreSQL has been stopped, SQLite goes on without it.`,
+    { cause, side: "postgres", details: cause.details },
+  );
 }
 
 function noPartner(): DualDbError {

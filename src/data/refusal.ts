@@ -4,7 +4,16 @@ import { nameOn, type Table } from "./table.js";
 
 /** Whether an error is about the rows that were to be written, as opposed to what a database says about itself. */
 export function isRefusal(error: unknown): error is DualDbError {
-  return hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED", "QUERY_FAILED");
+  if (hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED")) return true;
+  return hasCode(error, "QUERY_FAILED") && !isAboutStatement(String(error.details.sqlState ?? ""));
+}
+
+/**
+ * PostgreSQL's classes that no row can cause: the connection, the transaction, access, the statement and its names, the server. Whatever
+ * else comes was raised by somebody's trigger, with a code of his own. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+function isAboutStatement(sqlState: string): boolean {
+  return /^(08|0A|25|26|28|34|3[BDF]|40|42|53|55|57|58|72|F0|HV|XX)/.test(sqlState) && sqlState !== "428C9";
 }
 
 /** Whether another row stands in the way of one, by a key or by what else excludes two rows. */

@@ -33,6 +33,8 @@ export class Connections {
   /** Those that are still connecting, too. */
   readonly #open = new Set<Client>();
   readonly #broken = new WeakSet<Client>();
+  /** Those whose server follows another one, as far as it says so: PostgreSQL 14 and later. */
+  readonly #onStandby = new WeakSet<Client>();
   readonly #restingSince = new WeakMap<Client, number>();
 
   constructor(config: PostgresConfig, logger: Logger) {
@@ -47,7 +49,7 @@ export class Connections {
     for (;;) {
       const client = await this.#connect(waitMs);
       if (forWrite && this.#hasRested(client)) await this.#hearClosing();
-      if (this.#isAlive(client)) return client;
+      if (this.#isAlive(client)) return this.#assertNoStandby(client);
       client.release(true);
     }
   }
@@ -68,6 +70,17 @@ export class Connections {
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
+  }
+
+  /** What a standby shows may be older than what was acknowledged, whatever the journal says. */
+  #assertNoStandby(client: PoolClient): PoolClient {
+    if (!this.#onStandby.has(client)) return client;
+    client.release(true);
+    throw new DualDbError(
+      "DATABASE_UNAVAILABLE",
+      `PostgreSQL at ${this.target} is a standby: name the server that takes writes; nothing was changed`,
+      { side: "postgres" },
+    );
   }
 
   async #connect(waitMs: number | undefined): Promise<PoolClient> {
@@ -136,6 +149,9 @@ export class Connections {
     this.#open.add(client);
     client.on("error", () => this.#broken.add(client));
     client.on("end", () => this.#open.delete(client));
+    client.connection.on("parameterStatus", ({ parameterName, parameterValue }) => {
+      if (parameterName === "in_hot_standby") this.#onStandby[parameterValue === "on" ? "add" : "delete"](client);
+    });
   }
 
   #isAlive(client: Client): boolean {

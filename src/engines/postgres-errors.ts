@@ -13,6 +13,8 @@ interface ServerError extends Error {
   readonly table?: string | undefined;
   readonly column?: string | undefined;
   readonly constraint?: string | undefined;
+  /** The function of the server that raised it. */
+  readonly routine?: string | undefined;
   /** Of a key: its columns, and the row's values. */
   readonly detail?: string | undefined;
   /** What the server was doing; behind the place it quotes the data. */
@@ -208,6 +210,11 @@ const constraintViolated: Explain = (error) => ({
   ...place(error),
 });
 
+const readOnly: Explain = (_, target) => ({
+  code: "DATABASE_UNAVAILABLE",
+  message: `PostgreSQL at ${target} is read-only, a standby perhaps: name the server that takes writes; nothing was changed`,
+});
+
 const byState: Partial<Record<string, Explain>> = {
   "28P01": (_, target) => denied(target, "the password is wrong"),
   "28000": (_, target) => denied(target, "user or access rule does not allow it"),
@@ -226,10 +233,12 @@ const byState: Partial<Record<string, Explain>> = {
     code: "NOT_PRIMARY",
     message: `PostgreSQL at ${target} is not the primary, and takes no writes but the mirror's`,
   }),
-  "25006": (_, target) => ({
-    code: "DATABASE_UNAVAILABLE",
-    message: `PostgreSQL at ${target} is read-only, a standby perhaps; nothing was changed`,
-  }),
+  "25006": readOnly,
+  // What a standby says to BEGIN READ WRITE, among other things that it does not do.
+  "0A000": (error, target, phase) =>
+    /(XactReadOnly|transaction_read_only)$/.test(error.routine ?? "")
+      ? readOnly(error, target, phase)
+      : unexplained(error),
   "57014": (_, target) => ({
     code: "DATABASE_UNAVAILABLE",
     message: `PostgreSQL at ${target} cancelled the statement, for its time limit or an administrator; nothing was changed`,
@@ -250,6 +259,9 @@ const byClass: Partial<Record<string, Explain>> = {
   "23": constraintViolated,
   "53": unavailable,
   "54": valueRefused,
+  // The server's own faults: its files, its memory, its data.
+  "58": unavailable,
+  XX: unavailable,
 };
 
 function place({ table, column }: ServerError): { table: string | undefined; column: string | undefined } {

@@ -38,9 +38,11 @@ export function beginText(mode: "read" | "write", timeoutMs: number): string {
   return `BEGIN ISOLATION LEVEL ${kind}; ${limits(timeoutMs)}`;
 }
 
+/** A wait for a lock ends as one, and not as a statement that takes too long: the server is there, and somebody holds the lock. */
 function limits(timeoutMs: number): string {
   const limit = limitOf(timeoutMs);
-  return settings({ statement_timeout: limit, lock_timeout: limit, idle_in_transaction_session_timeout: limit });
+  const statement = { statement_timeout: limitOf(timeoutMs + slackMs / 2) };
+  return settings({ ...statement, lock_timeout: limit, idle_in_transaction_session_timeout: limit });
 }
 
 function limitOf(timeoutMs: number): number {

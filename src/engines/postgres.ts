@@ -34,7 +34,7 @@ import { exactTypes, RecordTypes } from "./postgres-types.js";
 const freshAttempts = 3;
 const collisionAttempts = 12;
 const longestPauseMs = 500;
-const stateText = 'SELECT "primary" FROM dualdb_state';
+const stateText = 'SELECT "primary", changed_at FROM dualdb_state';
 
 export interface PostgresEngine extends Engine {
   /** The schema in which unqualified names are created, for example `public`. Asked for once. */
@@ -57,6 +57,8 @@ class PgEngine implements PostgresEngine {
   readonly #types = new RecordTypes();
   readonly #shapes = new WeakMap<readonly Column[], Shape | null>();
   #schema: Promise<string> | null = null;
+  /** When PostgreSQL became primary, as of the last look; null before the first. */
+  #primarySince: string | null = null;
 
   constructor(config: PostgresConfig, logger: Logger) {
     this.#connections = new Connections(config, logger);
@@ -104,15 +106,18 @@ class PgEngine implements PostgresEngine {
     return this.#connections.close();
   }
 
-  /** The triggers refuse what touches a row. Where no row was touched, look at the state first, then send it again. */
+  /**
+   * The triggers refuse what touches a row. Where no row was touched, a look at the state tells whether PostgreSQL has been primary all the
+   * while; else the statement is sent again.
+   */
   async #writeOne(
     statement: Statement,
     { asPrimary, timeoutMs = this.#timeoutMs }: WriteOptions,
   ): Promise<WriteResult> {
     const query = engineQuery(statement, this.#types, timeoutMs);
+    const since = asPrimary ? (this.#primarySince ?? (await this.#lookAtPrimary())) : null;
     const result = writeResult(await this.#send(query, "write"));
-    if (!asPrimary || result.changes > 0) return result;
-    await this.#requirePrimary();
+    if (!asPrimary || result.changes > 0 || (await this.#lookAtPrimary()) === since) return result;
     return writeResult(await this.#send(query, "write"));
   }
 
@@ -141,9 +146,11 @@ class PgEngine implements PostgresEngine {
     return writeResult(result);
   }
 
-  async #requirePrimary(): Promise<void> {
+  async #lookAtPrimary(): Promise<string> {
     const [row] = await this.read({ sql: stateText, text: stateText, values: [] });
     this.#checkPrimary(row);
+    this.#primarySince = String(row?.changed_at);
+    return this.#primarySince;
   }
 
   #checkPrimary(state: Row | undefined): void {

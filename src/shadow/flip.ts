@@ -10,6 +10,7 @@ import {
   assertSameCatalogues,
   bumpCas,
   holdingLock,
+  isHalfway,
   movePostgresState,
   moveSqliteState,
   type PairState,
@@ -240,10 +241,13 @@ export class Flip {
     throw flipRefused(wanted, refusals);
   }
 
+  /** Until the pair has left the half-way: another process may hold the lock, or be retreating too. */
   async #retreat(step: Step): Promise<void> {
-    const refused = await this.perform(step, Number.POSITIVE_INFINITY);
-    if (refused !== null && refused.length > 0)
-      throw flipRefused(step === "enter-sqlite" ? "sqlite" : "postgres", refused);
+    while (isHalfway(await this.states())) {
+      const refused = await this.perform(step, Number.POSITIVE_INFINITY);
+      if (refused !== null && refused.length > 0)
+        throw flipRefused(step === "enter-sqlite" ? "sqlite" : "postgres", refused);
+    }
   }
 }
 

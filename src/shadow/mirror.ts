@@ -15,6 +15,7 @@ import {
   type Catalogues,
   cataloguesOf,
   holdingLock,
+  isHalfway,
   type PairState,
   type PostgresState,
   postgresCatalogueNow,
@@ -289,8 +290,8 @@ export function assertForward({ sqlite, postgres }: PairState): void {
 }
 
 /** A pass from PostgreSQL to SQLite is in order. */
-export function assertBackward({ sqlite, postgres }: PairState): void {
-  const halfway = sqlite.primary === "postgres" && postgres.primary === "sqlite";
-  const primary = sqlite.primary === "postgres" && postgres.primary === "postgres";
-  if (!halfway && !primary) throw overtaken();
+export function assertBackward(states: PairState): void {
+  const { sqlite, postgres } = states;
+  const isPrimary = sqlite.primary === "postgres" && postgres.primary === "postgres";
+  if (!isHalfway(states) && !isPrimary) throw overtaken();
 }

@@ -3,7 +3,8 @@ import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { Partner } from "./partner.js";
-import { readPostgresState, stateOf } from "./state.js";
+import { abandonedMs, moveOf, readPostgresState, stateOf } from "./state.js";
+import { Stillness } from "./stillness.js";
 
 export interface PrimaryParts {
   /** null where SQLite cannot be opened while PostgreSQL is primary. */
@@ -17,14 +18,13 @@ export interface PrimaryParts {
 
 const firstPauseMs = 10;
 const longestPauseMs = 200;
-/** Longer than a step of a flip that is under way. */
-const abandonedMs = 5_000;
 
 /** Which side this process believes to be primary. The states rule: told that it is wrong, it reads them again. */
 export class Primary {
   readonly #parts: PrimaryParts;
   #side: Side;
   #following: Promise<Side> | null = null;
+  readonly #stillness = new Stillness();
 
   constructor(side: Side, parts: PrimaryParts) {
     this.#side = side;
@@ -69,8 +69,7 @@ export class Primary {
     const postgres = await engine.transaction({ mode: "read", timeoutMs: 5_000 }, readPostgresState);
     if (postgres.primary === "postgres") return "postgres";
     if (sqlite === null) throw halfway();
-    const quiet = this.#parts.clock() - Math.max(sqlite.changedAt ?? 0, postgres.changedAt ?? 0);
-    if (quiet > abandonedMs) await this.#takeUp(postgres.wanted);
+    if (this.#stillness.of(moveOf({ sqlite, postgres })) > abandonedMs) await this.#takeUp(postgres.wanted);
     return null;
   }
 

@@ -7,7 +7,8 @@ import { nextStep } from "./flip.js";
 import { type Refusal, refusalText } from "./journal.js";
 import type { PassResult } from "./mirror.js";
 import type { Engaged, Partner } from "./partner.js";
-import { assertSameCatalogues, cataloguesOf, type PairState } from "./state.js";
+import { abandonedMs, assertSameCatalogues, cataloguesOf, isHalfway, moveOf, type PairState } from "./state.js";
+import { Stillness } from "./stillness.js";
 
 export type RelayState = "stopped" | "idle" | "mirroring" | "waiting";
 
@@ -39,11 +40,11 @@ export interface RelayParts {
 const pollMs = 1_000;
 const firstBackOffMs = 100;
 const longestBackOffMs = 15_000;
-/** A flip that has not moved for so long has lost its process. */
-const abandonedMs = 5_000;
 const quarantineRetryMs = 600_000;
 const hangingMs = 1_000;
 const longestRestMs = 25;
+/** Whoever changes the schema more often is waited for as after a failure. */
+const mostChanges = 5;
 
 /** The background loop that mirrors until the journal is empty. It logs changes of its state, not every failure. */
 export class Relay {
@@ -61,6 +62,9 @@ export class Relay {
   #nextQuarantineAt = 0;
   #primary: Side | null = null;
   #batchBegan = Number.POSITIVE_INFINITY;
+  /** How often in a row the tables have turned out to be others than they were. */
+  #changes = 0;
+  readonly #stillness = new Stillness();
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -171,7 +175,7 @@ export class Relay {
     }
     const deadline = this.#parts.clock() + this.#parts.flipTimeoutMs;
     if (isHalfway(states)) {
-      if (this.#parts.clock() - lastMove(states) > abandonedMs) await flip.to(headingOf(states), deadline);
+      if (this.#stillness.of(moveOf(states)) > abandonedMs) await flip.to(headingOf(states), deadline);
       else await this.#sleep(pollMs / 10);
     } else {
       const refused = await flip.perform(step, deadline);
@@ -221,6 +225,7 @@ export class Relay {
     if (this.#failures > 0)
       this.#parts.logger.info({ event: "relay-recovered", failures: this.#failures }, "relay goes on");
     this.#failures = 0;
+    this.#changes = 0;
     this.#lastError = null;
     this.#lastSuccessAt = this.#parts.clock();
     this.#state = "idle";
@@ -229,8 +234,11 @@ export class Relay {
   #failed(error: unknown): number {
     this.#primary = null;
     this.#batchBegan = Number.POSITIVE_INFINITY;
-    if (hasCode(error, "SCHEMA_CHANGED")) this.#parts.partner.forget();
-    if (hasCode(error, "NOT_PRIMARY", "SCHEMA_CHANGED")) return 0;
+    if (hasCode(error, "NOT_PRIMARY")) return 0;
+    if (hasCode(error, "SCHEMA_CHANGED")) {
+      this.#parts.partner.forget();
+      if (++this.#changes < mostChanges) return 0;
+    }
     if (hasCode(error, "FINALIZED")) return this.#end();
     const first = this.#failures === 0 || this.#lastError?.code !== codeOf(error);
     if (first)
@@ -278,15 +286,7 @@ function codeOf(error: unknown): string {
   return error instanceof DualDbError ? error.code : "QUERY_FAILED";
 }
 
-function isHalfway({ sqlite, postgres }: PairState): boolean {
-  return sqlite.primary === "postgres" && postgres.primary === "sqlite";
-}
-
 /** Where the pair is going without anybody's wish: a flip goes on in its direction. */
 function headingOf(states: PairState): Side {
   return isHalfway(states) ? states.postgres.wanted : states.sqlite.primary;
-}
-
-function lastMove({ sqlite, postgres }: PairState): number {
-  return Math.max(sqlite.changedAt ?? 0, postgres.changedAt ?? 0);
 }

@@ -37,6 +37,19 @@ export interface PairState {
 /** What both catalogues were when somebody looked at the tables. */
 export type Catalogues = Readonly<Record<"sqlite" | "postgres", string>>;
 
+/** A flip that has not moved for so many milliseconds has lost its process. */
+export const abandonedMs = 5_000;
+
+/** Half-way through a flip: neither side takes writes. */
+export function isHalfway({ sqlite, postgres }: PairState): boolean {
+  return sqlite.primary === "postgres" && postgres.primary === "sqlite";
+}
+
+/** Tells one move of the pair from the next. */
+export function moveOf({ sqlite, postgres }: PairState): string {
+  return [sqlite.primary, sqlite.changedAt, postgres.primary, postgres.wanted, postgres.changedAt].join("/");
+}
+
 /** The side whose rows count: half-way through a flip it is the one that has been left, and has yet to be carried over. */
 export function sourceOfTruth({ sqlite, postgres }: PairState): Side {
   if (sqlite.primary === "sqlite") return "sqlite";

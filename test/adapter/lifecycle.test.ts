@@ -181,3 +181,40 @@ test("write() is one transaction: all or nothing, on either side, and mirrored a
     await database.close();
   }
 });
+
+test("a process that knows no PostgreSQL tells so when another one has made it primary, and can be closed", async () => {
+  const pair = await TestPair.create();
+  const alone = await pair.open("---", { env: { DATABASE_URL: "" } });
+  await alone.messageService.saveHumanMessage(say("one"));
+  await (await pair.open("P--")).close();
+  await expect(alone.messageService.saveHumanMessage(say("two"))).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  expect(await alone.status()).toMatchObject({ primary: "sqlite", postgres: null });
+  await alone.close();
+  await alone.close();
+});
+
+test("a logger that throws ends nothing", async () => {
+  const pair = await TestPair.create();
+  await (await pair.open("---")).close();
+  const fail = () => {
+    throw new Error("its transport has ended");
+  };
+  const logger = { debug: fail, info: fail, warn: fail, error: fail };
+  const database = await pair.open("--S", { logger, env: { DATABASE_URL: "postgres://postgres@127.0.0.1:1/x" } });
+  await until("the relay has failed", async () => ((await database.status()).relay?.failures ?? 0) > 1);
+  await database.messageService.saveHumanMessage(say("one"));
+  await database.close();
+});
+
+test("a statement on PostgreSQL that touches no row is sent once, whatever a trigger makes of it", async () => {
+  const pair = await TestPair.create();
+  await pair.postgres.transaction({ mode: "write" }, (transaction) =>
+    transaction.script(`CREATE TABLE inbox (id TEXT PRIMARY KEY); CREATE TABLE outbox (n BIGSERIAL PRIMARY KEY, id TEXT);
+      CREATE FUNCTION redirect() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO outbox (id) VALUES (NEW.id); RETURN NULL; END $$;
+      CREATE TRIGGER redirect BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION redirect()`),
+  );
+  const database = await pair.open("P--");
+  await database.write(sql`INSERT INTO inbox VALUES ('a')`);
+  await database.write(sql`INSERT INTO inbox VALUES ('b')`);
+  expect(await pair.rows("postgres", "SELECT id FROM outbox ORDER BY n")).toEqual([{ id: "a" }, { id: "b" }]);
+});

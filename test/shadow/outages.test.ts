@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { DualDatabase } from "../../src/database.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { sql } from "../../src/index.js";
+import { silentLogger } from "../../src/logger.js";
 import { speaker, TestPair, until } from "../support/pair.js";
 import { available, startPgBouncer } from "../support/pgbouncer.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
 import { type FaultProxy, startProxy } from "../support/proxy.js";
 import { Recorder } from "../support/recorder.js";
 
@@ -309,4 +312,80 @@ test.runIf(available)("behind PgBouncer in transaction mode: all phases, there a
   await pair.expectEqual();
   expect(await pair.count("postgres", "messages")).toBe(direct.size);
   await bouncer.stop();
+});
+
+describe("a standby that stands where PostgreSQL was", () => {
+  test("answers no read, and a roll-back goes on without it", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    const reader = await pair.open("-RS");
+    const id = await reader.messageService.saveHumanMessage(say("mirrored"));
+    await pair.expectConverged(reader);
+    await server.becomeStandby();
+    expect(await reader.messageService.getMessageById(id)).toMatchObject({ id });
+    expect((await reader.status()).reads).toMatchObject({ failedOver: 1 });
+    await server.restart();
+    await reader.close();
+    const primary = await pair.open("P-S");
+    await primary.messageService.saveHumanMessage(say("on PostgreSQL"));
+    await server.becomeStandby();
+    const refused = { code: "DATABASE_UNAVAILABLE", message: expect.stringContaining("standby") };
+    await expect(primary.messageService.saveHumanMessage(say("nowhere"))).rejects.toMatchObject(refused);
+    await primary.close();
+    const back = await pair.open("--S");
+    expect(await pair.rows("sqlite", `SELECT "primary", forced FROM dualdb_state`)).toEqual([
+      { primary: "sqlite", forced: 1 },
+    ]);
+    await server.restart();
+    await pair.expectConverged(back);
+    expect(await back.messageService.getMessageCount()).toBe(2);
+  });
+});
+
+describe("a PostgreSQL that is there, and where something else is in the way", () => {
+  test("is not taken for one that is down: a roll-back waits for the lock, and is refused in the end", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    const other = await pair.open("P--");
+    const lock = openPostgres({ config: configOf(pair.url), logger: silentLogger });
+    onTestFinished(() => lock.close());
+    await lock.transaction({ mode: "write", timeoutMs: 60_000 }, async (transaction) => {
+      await transaction.script("SELECT 1 FROM dualdb_state FOR NO KEY UPDATE");
+      const env = { FLIP_TIMEOUT_MS: "2000" };
+      await expect(pair.open("---", { env })).rejects.toMatchObject({ code: "DATABASE_BUSY" });
+    });
+    expect(await pair.primaries()).toEqual({ sqlite: "postgres", postgres: "postgres" });
+    await other.messageService.saveHumanMessage(say("goes on"));
+    const back = await pair.open("--S");
+    expect(await pair.rows("sqlite", "SELECT forced FROM dualdb_state")).toEqual([{ forced: 0 }]);
+    await pair.expectConverged(back);
+  });
+
+  test("a fault of the server is held against no row, and everything arrives when it is over", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    const database = await pair.open("--S");
+    await database.messageService.saveHumanMessage(say("one"));
+    await database.drain();
+    await runAt(
+      pair.url,
+      `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not read' USING ERRCODE = '58030'; END $$;
+       CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION fail()`,
+    );
+    await database.messageService.saveHumanMessage(say("two"));
+    await until("it is noticed", async () => ((await database.status()).relay?.failures ?? 0) > 2);
+    expect(await pair.rows("sqlite", "SELECT attempts FROM dualdb_journal")).toEqual([{ attempts: 0 }]);
+    await runAt(pair.url, "DROP TRIGGER fail ON messages");
+    await pair.expectConverged(database);
+  });
+});
+
+test("a flip is taken up by a process whose clock is an hour behind that of the one that left it", async () => {
+  const pair = await TestPair.create({ server: server.url() });
+  const database = await pair.open("--S");
+  await database.messageService.saveHumanMessage(say("before"));
+  await database.drain();
+  const later = Date.now() + 3_600_000;
+  await runAt(pair.url, `UPDATE dualdb_state SET wanted = 'postgres', changed_at = ${later}`);
+  const sqlite = await pair.sqlite;
+  await sqlite.write([sql`UPDATE dualdb_state SET "primary" = 'postgres', cas = cas + 1, changed_at = ${later}`]);
+  await database.messageService.saveHumanMessage(say("after"));
+  await pair.expectConverged(database);
 });

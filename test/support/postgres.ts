@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -48,6 +48,8 @@ export interface PostgresServer {
   crash(): Promise<void>;
   /** Starts it again on the same port, after a crash or by a fast shutdown. */
   restart(): Promise<void>;
+  /** Starts it again as a standby, which takes no writes and whose primary sends nothing; `restart()` makes a primary of it. */
+  becomeStandby(): Promise<void>;
   /** Stops the clock of the postmaster and its sessions: connections stay open and say nothing. */
   freeze(): void;
   thaw(): void;
@@ -156,6 +158,14 @@ class LocalPostgres implements PostgresServer {
 
   async restart(): Promise<void> {
     await this.#end("SIGINT");
+    rmSync(this.#standbySignal, { force: true });
+    await this.#launch();
+  }
+
+  async becomeStandby(): Promise<void> {
+    await this.#end("SIGINT");
+    writeFileSync(this.#standbySignal, "");
+    give(this.#standbySignal);
     await this.#launch();
   }
 
@@ -218,6 +228,10 @@ class LocalPostgres implements PostgresServer {
 
   get #logFile(): string {
     return path.join(this.#directory, "server.log");
+  }
+
+  get #standbySignal(): string {
+    return path.join(this.#directory, "data", "standby.signal");
   }
 
   async #end(signal: "SIGQUIT" | "SIGINT"): Promise<void> {
