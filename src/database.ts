@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "sql-template-tag";
 import { type Config, readConfig } from "./config.js";
 import type { Row, WriteResult } from "./engines/engine.js";
+import { holdsSeveral, isSelect } from "./engines/sql-text.js";
 import { DualDbError } from "./errors.js";
 import { harmless, type Logger, silentLogger } from "./logger.js";
 import { type Internals, type Opened, open } from "./open.js";
@@ -35,7 +36,10 @@ export interface Database {
    * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, SCHEMA_MISSING, PAIR_MISMATCH, FLIP_REFUSED, FINALIZED
    */
   open(): Promise<void>;
-  /** Rows of one SELECT that both sides understand, from the side that answers reads. Text that is not UTF-8 comes with U+FFFD. */
+  /**
+   * Rows of one SELECT that both sides understand, from the side that answers reads. Text that is not UTF-8 comes with U+FFFD.
+   * @throws VALIDATION_FAILED for anything else than one SELECT.
+   */
   read(statement: Sql): Promise<Row[]>;
   /**
    * Statements that both sides understand, in one transaction on the primary. What a RETURNING clause gives comes from SQLite's driver as
@@ -82,10 +86,13 @@ export class DualDatabase implements Database {
   }
 
   async read(statement: Sql): Promise<Row[]> {
+    if (!isSelect(statement.sql)) throw misused("read() takes one SELECT: give what writes to write()");
+    assertOne("read", statement);
     return (await this.#opened()).adapter.read({ statement });
   }
 
   async write(...statements: readonly Sql[]): Promise<WriteResult[]> {
+    for (const statement of statements) assertOne("write", statement);
     return (await this.#opened()).adapter.write(statements);
   }
 
@@ -158,6 +165,16 @@ async function defaultLogger({ logLevel }: Config): Promise<Logger> {
   const { pino } = await import("pino");
   const logger: Logger = pino({ name: "dualdb", level: logLevel });
   return logger;
+}
+
+function assertOne(call: "read" | "write", { sql }: Sql): void {
+  if (!holdsSeveral(sql)) return;
+  const advice = call === "read" ? "ask for one" : "give each as an argument of its own, for one transaction";
+  throw misused(`${call}() was given a text of several statements: ${advice}`);
+}
+
+function misused(message: string): DualDbError {
+  return new DualDbError("VALIDATION_FAILED", message);
 }
 
 function closed(): DualDbError {

@@ -1,6 +1,7 @@
 import type { Client, Value as DriverValue, ResultSet } from "@libsql/client";
 import type { Row, Value } from "./engine.js";
-import { type BoundStatement, plainRows, plainValue } from "./libsql-values.js";
+import { type BoundStatement, plainValue } from "./libsql-values.js";
+import { withoutEnd } from "./sql-text.js";
 
 /** SQLite takes no more arguments for one function. */
 const mostArguments = 126;
@@ -10,18 +11,9 @@ const mostArguments = 126;
  * statement is asked for its columns first, and then for its text as bytes.
  */
 export async function readAnyText(client: Client, { sql, args }: BoundStatement): Promise<Row[]> {
-  // Nothing but a SELECT can stand in another one; a PRAGMA or EXPLAIN tells nothing but what the schema says.
-  if (!isSelect(sql)) return plainRows(await client.execute({ sql, args }));
-  const select = sql.replace(trailing, "");
+  const select = withoutEnd(sql);
   const { columns } = await client.execute({ sql: `SELECT * FROM (\n${select}\n) LIMIT 0`, args });
   return rowsOf(columns.map(realName), await client.execute({ sql: inBytes(select, columns.length), args }));
-}
-
-const leading = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*/;
-const trailing = /;(?:\s|--[^\n]*|\/\*[\s\S]*?\*\/)*$/;
-
-function isSelect(sql: string): boolean {
-  return /^(?:SELECT|WITH|VALUES)\b/i.test(sql.replace(leading, ""));
 }
 
 /** Of two columns with one name a subquery calls the second `name:1`. */

@@ -1,4 +1,5 @@
 import type { Statement } from "./engine.js";
+import { withoutEnd } from "./sql-text.js";
 
 /**
  * A condition for the WHERE clause of a SELECT: true where PostgreSQL's own state, in the snapshot of the statement, says that it is
@@ -13,5 +14,5 @@ export function onlyAsPrimary(statement: Statement): Statement {
 }
 
 function wrapped(text: string): string {
-  return `SELECT * FROM (${text.replace(/[;\s]+$/, "")}\n) AS dualdb_read WHERE ${primaryCondition}`;
+  return `SELECT * FROM (${withoutEnd(text)}\n) AS dualdb_read WHERE ${primaryCondition}`;
 }

@@ -102,6 +102,28 @@ export class RecordTypes implements TypeParsers {
   }
 }
 
+/** A column of an answer, as the driver describes it. */
+export interface AnswerField {
+  readonly name: string;
+  readonly dataTypeID: number;
+  /** 0 for what the statement has computed. */
+  readonly tableID: number;
+}
+
+/**
+ * What a statement computes, AVG above all, PostgreSQL prints with more digits than a number has: there it is a number, as on SQLite. A
+ * `numeric` of a table keeps its digits, as text where they are too many.
+ */
+export function roundComputed(rows: readonly Row[], fields: readonly AnswerField[]): void {
+  for (const { name, dataTypeID, tableID } of fields) {
+    if (dataTypeID !== oids.numeric || tableID !== 0) continue;
+    for (const row of rows) {
+      const value = row[name];
+      if (typeof value === "string" && value.includes(".")) row[name] = Number(value);
+    }
+  }
+}
+
 /**
  * Parameters as `pg` must see them.
  * @throws VALUE_REFUSED for an object, which the driver would turn into JSON in its own way, and for functions and symbols.

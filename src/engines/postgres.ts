@@ -28,7 +28,7 @@ import {
   type PostgresTransaction,
   Session,
 } from "./postgres-session.js";
-import { exactTypes, RecordTypes } from "./postgres-types.js";
+import { exactTypes, RecordTypes, roundComputed } from "./postgres-types.js";
 
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
 const freshAttempts = 3;
@@ -200,6 +200,7 @@ class PgEngine implements PostgresEngine {
     }
     this.#connections.release(client, false);
     this.#types.checkRows(result.rows, mark);
+    if (result.fields !== undefined) roundComputed(result.rows, result.fields);
     return result;
   }
 
@@ -267,7 +268,7 @@ class PgEngine implements PostgresEngine {
   }
 }
 
-type Answer = Pick<QueryResult<Row>, "rows" | "rowCount">;
+type Answer = Pick<QueryResult<Row>, "rows" | "rowCount"> & Partial<Pick<QueryResult<Row>, "fields">>;
 
 /** The statements of the first round trip. */
 type Opening = Pick<EngineQuery, "text" | "types"> & Partial<EngineQuery>;

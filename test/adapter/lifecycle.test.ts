@@ -218,3 +218,43 @@ test("a statement on PostgreSQL that touches no row is sent once, whatever a tri
   await database.write(sql`INSERT INTO inbox VALUES ('b')`);
   expect(await pair.rows("postgres", "SELECT id FROM outbox ORDER BY n")).toEqual([{ id: "a" }, { id: "b" }]);
 });
+
+describe("a text that is not one statement of its kind is refused, on either side, and nothing happens", () => {
+  test.each(["---", "-RS", "P--"])("with %s", async (letters) => {
+    const pair = await TestPair.create();
+    const database = await pair.open(letters);
+    await database.messageService.saveHumanMessage(say("one"));
+    const refused = { code: "VALIDATION_FAILED" };
+    for (const statement of [
+      sql`UPDATE messages SET username = 'x' RETURNING id`,
+      sql`-- SELECT\nDELETE FROM messages`,
+      sql`PRAGMA user_version = 5`,
+      sql`SELECT 1; DELETE FROM messages`,
+    ])
+      await expect(database.read(statement)).rejects.toMatchObject(refused);
+    await expect(database.write(sql`DELETE FROM messages; DELETE FROM queries`)).rejects.toMatchObject(refused);
+    expect(await database.read(sql`/* all; */ SELECT username FROM messages; -- that is all;`)).toEqual([
+      { username: speaker.username },
+    ]);
+    await database.write(sql`UPDATE messages SET username = 'a;b'; `);
+    expect(await database.read(sql`SELECT username FROM messages WHERE username = 'a;b'`)).toHaveLength(1);
+  });
+});
+
+test("what a statement computes is of one type on both sides, digits included", async () => {
+  const pair = await TestPair.create();
+  const database = await pair.open("---");
+  const users = ["100000000000000001", "100000000000000002", "100000000000000003"];
+  for (const [index, user] of users.entries()) {
+    await database.userProfileService.createUserProfile(user, "ada");
+    for (let count = 0; count < index * index + 1; count++)
+      await database.userProfileService.incrementMessageCount(user);
+  }
+  const computed = sql`SELECT AVG(message_count) AS mean, AVG(message_count) * 3 AS thrice, SUM(message_count) AS total, MIN(message_count) AS least,
+    COUNT(*) AS n, 1.5 AS literal, MAX(username) AS name FROM user_profiles`;
+  const before = await database.read(computed);
+  expect(before).toEqual([{ mean: 8 / 3, thrice: 8, total: 8, least: 1, n: 3, literal: 1.5, name: "ada" }]);
+  await database.close();
+  const primary = await pair.open("P-S");
+  expect(await primary.read(computed)).toEqual(before);
+});

@@ -1,4 +1,4 @@
-import { isComment, sqliteTokens } from "./sqlite-tokens.js";
+import { isComment, sqliteTokens } from "../../engines/sql-text.js";
 
 /** The expressions of a table's CHECK constraints, as its definition spells them. No catalogue of SQLite lists them. */
 export function checksOf(definition: string): string[] {

@@ -1,4 +1,4 @@
-import { isComment, sqliteTokens } from "./sqlite-tokens.js";
+import { isComment, sqliteTokens } from "../../engines/sql-text.js";
 
 /** What a CREATE INDEX statement of SQLite says and no catalogue lists. */
 export interface IndexText {
