@@ -13,18 +13,22 @@ import { type PostgresState, type SqliteState, stateOf } from "./shadow/state.js
 export type Neighbour = () => Promise<PostgresState | null>;
 
 /**
- * Opens the SQLite side. null: it is gone or cannot be opened, and PostgreSQL's own state says that it is primary, as the flags want it.
- * A new database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten.
+ * Opens the SQLite side. The reason why not, where it is gone or cannot be opened, and PostgreSQL's own state says that it is primary, as
+ * the flags want it. A new database is refused where the PostgreSQL beside it has a partner: that one would have been forgotten.
  * @throws PAIR_MISMATCH, DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, ACCESS_DENIED
  */
-export async function openSqlite(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | null> {
+export async function openSqlite(
+  config: Config,
+  logger: Logger,
+  neighbour: Neighbour | null,
+): Promise<Engine | DualDbError> {
   const { file } = config.sqlite;
-  if (file !== null && isNewFile(file) && (await isLost(config, logger, neighbour))) return null;
+  if (file !== null && isNewFile(file) && (await isLost(config, neighbour))) return missing(config, logger);
   const engine = await tryToOpen(config, logger, neighbour);
-  if (engine === null || file !== null || !(await isEmpty(engine))) return engine;
-  if (!(await isLost(config, logger, neighbour))) return engine;
+  if (engine instanceof DualDbError || file !== null || !(await isEmpty(engine))) return engine;
+  if (!(await isLost(config, neighbour))) return engine;
   await engine.close();
-  return null;
+  return missing(config, logger);
 }
 
 /** Brings the schema up to date where SQLite is primary. */
@@ -63,7 +67,7 @@ async function isEmpty(engine: Engine): Promise<boolean> {
 }
 
 /** Whether a database that is not there is gone, and PostgreSQL goes on without it. */
-async function isLost(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<boolean> {
+async function isLost(config: Config, neighbour: Neighbour | null): Promise<boolean> {
   const database = targetName(config.sqlite);
   const state = await neighbour?.().catch((error: unknown) => {
     throw cannotTell(database, error);
@@ -71,14 +75,23 @@ async function isLost(config: Config, logger: Logger, neighbour: Neighbour | nul
   if (state === null || state === undefined || state.pairId === null) return false;
   if (state.finalized) throw finalized();
   if (!config.flags.primary || state.primary !== "postgres") throw partnerOfAnother(database);
-  logger.error({ event: "sqlite-missing", database }, "the SQLite database is gone; PostgreSQL is primary and goes on");
   return true;
+}
+
+function missing(config: Config, logger: Logger): DualDbError {
+  const database = targetName(config.sqlite);
+  logger.error({ event: "sqlite-missing", database }, "the SQLite database is gone; PostgreSQL is primary and goes on");
+  return new DualDbError(
+    "DATABASE_UNAVAILABLE",
+    `There is no SQLite database at ${database}: PostgreSQL goes on, and there is no way back. Put the file back and start again; where it is lost, run dualdb rearm --primary postgres.`,
+    { side: "sqlite" },
+  );
 }
 
 /** Loaded once: a process that has given up rights since may no longer find it. */
 let libsql: Promise<typeof import("./engines/libsql.js")> | undefined;
 
-async function tryToOpen(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | null> {
+async function tryToOpen(config: Config, logger: Logger, neighbour: Neighbour | null): Promise<Engine | DualDbError> {
   libsql ??= import("./engines/libsql.js");
   const { openLibsql } = await libsql;
   try {
@@ -88,12 +101,13 @@ async function tryToOpen(config: Config, logger: Logger, neighbour: Neighbour | 
     if (!config.flags.primary || (await neighbour?.())?.primary !== "postgres") throw error;
     const fields = { event: "sqlite-unavailable", ...errorFields(error) };
     logger.error(fields, "SQLite cannot be opened; PostgreSQL is primary and goes on");
-    return null;
+    return error;
   }
 }
 
 function partnerOfAnother(database: string): DualDbError {
-  const advice = "Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or restore the file.";
+  const advice =
+    "Check SQLITE_DB_PATH or TURSO_DATABASE_URL, or put the file back; where it is lost, run dualdb rearm --primary postgres.";
   const message = `There is no SQLite database at ${database}, but this PostgreSQL database has one as its partner. ${advice}`;
   return new DualDbError("PAIR_MISMATCH", message);
 }

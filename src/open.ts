@@ -34,6 +34,8 @@ export interface Opened {
   readonly adapter: RoutedAdapter;
   readonly primary: Primary;
   readonly sqlite: Engine | null;
+  /** Why SQLite is not open, where it should be. */
+  readonly sqliteProblem: DualDbError | null;
   /** Opens PostgreSQL's engine if that has not happened. */
   readonly postgres: () => Promise<Engine>;
   /** Whether PostgreSQL's engine has been opened. */
@@ -76,10 +78,11 @@ class Opening {
   }
 
   async run(): Promise<Opened> {
-    if (this.#config.flags.primary && (await this.#isFinalized())) return this.#alone();
+    if (this.#config.flags.primary && (await this.#isFinalized())) return this.#alone(null);
     const neighbour = this.#config.postgres === null ? null : () => this.#postgresState();
-    this.#sqlite = await openSqlite(this.#config, this.#logger, neighbour);
-    if (this.#sqlite === null) return this.#opened("postgres", null, null);
+    const sqlite = await openSqlite(this.#config, this.#logger, neighbour);
+    if (sqlite instanceof DualDbError) return this.#alone(sqlite);
+    this.#sqlite = sqlite;
     const state = await migrateSqlite(this.#sqlite, this.#config, this.#logger);
     if (state.finalized && !this.#config.flags.primary) throw finalized();
     const partner = this.#config.postgres === null ? null : this.#partner(this.#sqlite);
@@ -97,12 +100,13 @@ class Opening {
     return (await this.#postgresState())?.finalized === true;
   }
 
-  async #alone(): Promise<Opened> {
+  /** Without SQLite. */
+  async #alone(problem: DualDbError | null): Promise<Opened> {
     await requireSchema(await this.#openPostgres());
     const { flags } = this.#config;
-    if (flags.shadow)
+    if (flags.shadow && problem === null)
       this.#logger.warn({ event: "finalized" }, "PostgreSQL was finalized: USE_POSTGRES_SHADOW does nothing any more");
-    return this.#opened("postgres", null, null, { ...flags, shadow: false });
+    return { ...this.#opened("postgres", null, null, { ...flags, shadow: false }), sqliteProblem: problem };
   }
 
   /** null where PostgreSQL has no tables of ours yet. */
@@ -256,6 +260,7 @@ class Opening {
       adapter,
       primary,
       sqlite,
+      sqliteProblem: null,
       postgres,
       postgresOpened: () => this.#postgres,
       partner,

@@ -122,8 +122,8 @@ async function countRows(transaction: Transaction): Promise<number> {
   return count;
 }
 
-function problemOf({ partner, relay }: Opened): Status["problem"] {
-  const problem = partner?.problem ?? null;
+function problemOf({ partner, relay, sqliteProblem }: Opened): Status["problem"] {
+  const problem = sqliteProblem ?? partner?.problem ?? null;
   return problem === null ? (relay?.status().lastError ?? null) : { code: problem.code, message: problem.message };
 }
 

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { DualDbError } from "../errors.js";
 import { configFor } from "../migrate/databases.js";
 import { type FinalizeReport, finalize } from "../migrate/finalize.js";
-import type { ToolOptions } from "../migrate/options.js";
+import { confirmation } from "./confirmation.js";
 import { countedAs, type Terminal, write } from "./terminal.js";
-import { type OwnOptions, toolCommand } from "./tool.js";
+import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
 Asks for the name of the PostgreSQL database where a person sits, and takes --confirm everywhere else.
@@ -30,7 +30,16 @@ export function finalizeCommand(terminal: Terminal, finish: (status: number) => 
         if (tables !== undefined)
           throw new DualDbError("CONFIG_INVALID", "finalize takes no --tables: it is about all.");
         const { dir } = own;
-        const confirm = await confirmation(options, own, terminal);
+        const confirm = await confirmation(
+          {
+            given: own.confirm,
+            warning: "This ends the way back to SQLite, for good.",
+            what: "the name of the PostgreSQL database",
+            name: configFor(options).postgres?.database ?? null,
+            signal: options.signal,
+          },
+          terminal,
+        );
         return finalize({ ...options, confirm, ...(dir === undefined ? {} : { directory: String(dir) }) });
       },
       print,
@@ -39,20 +48,6 @@ export function finalizeCommand(terminal: Terminal, finish: (status: number) => 
     terminal,
     finish,
   );
-}
-
-async function confirmation(options: ToolOptions, { confirm }: OwnOptions, terminal: Terminal): Promise<string> {
-  if (confirm !== undefined) return String(confirm);
-  const database = configFor(options).postgres?.database;
-  if (terminal.ask === undefined || database === undefined)
-    throw new DualDbError(
-      "VALIDATION_FAILED",
-      "Nothing was ended: give --confirm NAME, the name of the PostgreSQL database.",
-    );
-  write(terminal.stderr, terminal, "yellow", "This ends the way back to SQLite, for good.");
-  const typed = await terminal.ask(`Type the name of the PostgreSQL database (${database}) to go on: `, options.signal);
-  if (typed === null) throw new DualDbError("INTERRUPTED", "Nothing was ended.");
-  return typed.trim();
 }
 
 function print({ database, exported, already }: FinalizeReport, terminal: Terminal, quiet: boolean): void {

@@ -6,6 +6,7 @@ import { exportCommand } from "./export.js";
 import { finalizeCommand } from "./finalize.js";
 import { importCommand } from "./import.js";
 import { migrateCommand } from "./migrate.js";
+import { rearmCommand } from "./rearm.js";
 import { repairCommand } from "./repair.js";
 import { statusCommand } from "./status.js";
 import type { Terminal } from "./terminal.js";
@@ -22,6 +23,7 @@ const commands = [
   verifyCommand,
   repairCommand,
   statusCommand,
+  rearmCommand,
   finalizeCommand,
 ];
 

@@ -10,6 +10,7 @@ export { type GateName, type GateReport, gate } from "./gates.js";
 export { type ImportedTable, type ImportOptions, type ImportReport, importData } from "./import.js";
 export type { ToolOptions } from "./options.js";
 export type { Progress } from "./progress.js";
+export { type RearmOptions, type RearmReport, rearm } from "./rearm.js";
 export type { Left } from "./repair/mender.js";
 export { type RepairOptions, type RepairReport, repair, type TableRepair } from "./repair.js";
 export type { Outcome, Run } from "./runs.js";

@@ -144,9 +144,18 @@ function isSettled({ sqlite, postgres }: PairState): boolean {
 
 function assertPartners({ sqlite, postgres }: PairState): void {
   if (postgres.finalized) throw finalized();
+  // A forced roll-back says so: else somebody has put an older file back, which knows nothing of the change.
+  if (sqlite.primary === "sqlite" && !sqlite.forced && postgres.primary === "postgres") throw restored();
   const strangers = postgres.pairId !== null && sqlite.pairId !== postgres.pairId;
   const lost = postgres.pairId === null && sqlite.pairId !== null && sqlite.primary === "postgres";
   if (strangers || lost) throw pairMismatch(lost);
+}
+
+function restored(): DualDbError {
+  return new DualDbError(
+    "PAIR_MISMATCH",
+    "PostgreSQL is primary, and this SQLite database is from before that: it has been restored or replaced. Put the file back that was there; where it is lost, say whose rows count: dualdb rearm --primary postgres (or sqlite).",
+  );
 }
 
 function pairMismatch(lost: boolean): DualDbError {

@@ -168,7 +168,9 @@ describe("a SQLite file that is gone", () => {
       await database.messageService.saveHumanMessage(say("two"));
       expect(await database.messageService.getMessageCount()).toBe(2);
       expect(logger.of("sqlite-missing").map(({ level }) => level)).toEqual(["error"]);
-      expect(await database.status()).toMatchObject({ primary: "postgres", sqlite: null });
+      const { problem, ...status } = await database.status();
+      expect(status).toMatchObject({ primary: "postgres", effective: "postgres", sqlite: null });
+      expect(problem?.message).toContain(pair.file);
       await database.close();
       expect(existsSync(pair.file)).toBe(false);
       renameSync(`${pair.file}.away`, pair.file);

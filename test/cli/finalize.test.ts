@@ -1,28 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
+import { dualdb } from "../support/asking.js";
 import { freshDirectory } from "../support/databases.js";
 import type { TestPair } from "../support/pair.js";
 import { travelledPair } from "../support/travel.js";
 
 const nameOf = (pair: TestPair) => new URL(pair.url).pathname.slice(1);
-
-/** `answer`: what a person types; without one nobody sits there. */
-async function dualdb(args: readonly string[], env: NodeJS.ProcessEnv, answer?: string | null) {
-  const written = { out: "", err: "" };
-  const stream = (name: "out" | "err") => ({
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const ask = async (question: string) => {
-    written.err += question;
-    return answer ?? null;
-  };
-  const interruption = () => new AbortController().signal;
-  const terminal = { env, stdout: stream("out"), stderr: stream("err"), interruption };
-  const status = await run(args, answer === undefined ? terminal : { ...terminal, ask });
-  return { status, ...written };
-}
 
 const finalize = (...more: readonly string[]) => ["finalize", "--dir", freshDirectory(), ...more];
 
