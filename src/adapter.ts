@@ -7,6 +7,7 @@ import { type Latency, Timer } from "./metrics.js";
 import { type Flags, type Route, routeUnder } from "./route.js";
 import type { Fence, Scope } from "./shadow/fence.js";
 import type { Primary } from "./shadow/primary.js";
+import type { Relay } from "./shadow/relay.js";
 
 /** A statement, or what makes one for the side that it will run on: only full-text search and JSON that is none need to know. */
 export type PerSide = Statement | ((side: Side) => Statement);
@@ -42,7 +43,7 @@ export interface RoutedParts {
   readonly postgres: () => Promise<Engine>;
   readonly primary: Primary;
   readonly fence: Fence | null;
-  readonly relay: { nudge(): void; readonly failing: boolean; batch(withinMs: number): Promise<void> } | null;
+  readonly relay: Pick<Relay, "nudge" | "hurry" | "failing" | "batch"> | null;
   readonly logger: Logger;
   readonly clock: () => number;
   readonly readFenceMs: number;
@@ -105,9 +106,16 @@ export class RoutedAdapter implements Adapter {
         { asPrimary: true },
       );
       this.#timers[side].write.since(began);
-      if (this.route.shadow !== null) this.#parts.relay?.nudge();
+      if (this.route.shadow !== null) this.#wake(side);
       return results;
     });
+  }
+
+  /** What PostgreSQL has just taken shows that it is there: no need to wait for the end of a back-off. */
+  #wake(written: Side): void {
+    const { relay } = this.#parts;
+    if (written === "postgres" && relay?.failing === true) relay.hurry();
+    else relay?.nudge();
   }
 
   /** NOT_PRIMARY means that nothing happened and that the primary is elsewhere: follow it and repeat. */

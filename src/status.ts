@@ -26,7 +26,7 @@ export interface Status {
   readonly sqlite: SideStatus<SqliteState> | null;
   /** null where nothing has needed PostgreSQL, so that it has not been contacted. */
   readonly postgres: SideStatus<PostgresState> | null;
-  /** Why the two databases are not working together; null when they are, or need not. */
+  /** Why the primary does not answer, or the two databases are not working together; null when all is well. */
   readonly problem: { readonly code: string; readonly message: string } | null;
   /** Tables of SQLite that nobody mirrors; null before the databases have come together. */
   readonly unmirrored: readonly { readonly table: string; readonly reason: string }[] | null;
@@ -56,14 +56,17 @@ export async function statusOf(opened: Opened): Promise<Status> {
   const { adapter, config, sqlite, relay, primary } = opened;
   const postgres = (await opened.postgresOpened()) ?? null;
   const { rss, heapUsed, external } = process.memoryUsage();
+  const sides = {
+    sqlite: sqlite && (await sideStatus(sqlite, readSqliteState)),
+    postgres: postgres && (await sideStatus(postgres, readPostgresState)),
+  };
   return {
     flags: config.flags,
     requested: routeOf(config.flags).name,
     effective: adapter.route.name,
     primary: primary.side,
-    sqlite: sqlite && (await sideStatus(sqlite, readSqliteState)),
-    postgres: postgres && (await sideStatus(postgres, readPostgresState)),
-    problem: problemOf(opened),
+    ...sides,
+    problem: problemOf(opened) ?? silenceOf(sides[primary.side]),
     unmirrored: (await opened.partner?.pairing())?.unmirrored ?? null,
     conflicts: sqlite === null ? [] : await conflictsOf(sqlite).catch(noneOf),
     relay: relay?.status() ?? null,
@@ -125,6 +128,11 @@ async function countRows(transaction: Transaction): Promise<number> {
 function problemOf({ partner, relay, sqliteProblem }: Opened): Status["problem"] {
   const problem = sqliteProblem ?? partner?.problem ?? null;
   return problem === null ? (relay?.status().lastError ?? null) : { code: problem.code, message: problem.message };
+}
+
+/** A primary that does not answer. */
+function silenceOf(side: Status["sqlite"] | Status["postgres"]): Status["problem"] {
+  return side === null || side.reachable ? null : side.error;
 }
 
 /** A status tells what it can: why a table cannot be read stands beside its side. */

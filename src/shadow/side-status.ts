@@ -10,11 +10,14 @@ import type { PostgresState, SqliteState } from "./state.js";
 export type SideStatus<State> =
   | {
       readonly reachable: true;
-      readonly state: Omit<State, "cas">;
+      readonly state: Told<State>;
       readonly journal: JournalSummary;
       readonly refused: readonly Refused[];
     }
   | { readonly reachable: false; readonly error: { readonly code: string; readonly message: string } };
+
+/** A state without what only the protocol needs. */
+export type Told<State> = Omit<State, "cas" | "catalogue">;
 
 /** A row that the other side has refused. */
 export type Refused = Pick<Entry, "table" | "key" | "attempts" | "lastError">;
@@ -33,7 +36,7 @@ export async function sideStatus<State extends SqliteState | PostgresState>(
     const state = await readState(transaction);
     // What is finalized has no journal any more.
     const owed = state.finalized ? { journal: noJournal, refused: [] } : await owedBy(engine.side, transaction);
-    return { reachable: true as const, state: withoutCas(state), ...owed };
+    return { reachable: true as const, state: told(state), ...owed };
   });
   try {
     return await within(look, engine.side);
@@ -76,6 +79,8 @@ async function owedBy(side: Side, transaction: Transaction) {
 }
 
 /** A bigint would stop JSON.stringify, and means nothing to a reader. */
-function withoutCas<State extends object>(state: State): Omit<State, "cas"> {
-  return Object.fromEntries(Object.entries(state).filter(([name]) => name !== "cas")) as Omit<State, "cas">;
+function told<State extends SqliteState | PostgresState>(state: State): Told<State> {
+  return Object.fromEntries(
+    Object.entries(state).filter(([name]) => name !== "cas" && name !== "catalogue"),
+  ) as Told<State>;
 }

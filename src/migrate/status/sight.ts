@@ -3,7 +3,7 @@ import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../.
 import type { Engine, Side } from "../../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../../errors.js";
 import type { Conflict } from "../../shadow/recovery.js";
-import { conflictsOf, type SideStatus, sideStatus } from "../../shadow/side-status.js";
+import { conflictsOf, type SideStatus, sideStatus, type Told } from "../../shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "../../shadow/state.js";
 import { configFor, type OpenOptions, onlyTables, openEngine } from "../databases.js";
 import type { ToolOptions } from "../options.js";
@@ -52,7 +52,7 @@ export async function withSight<T>(options: ToolOptions & OpenOptions, work: (si
 }
 
 /** The state of a side that has told it; else null. */
-export function stateIn<State>({ status }: SeenSide<State>): Omit<State, "cas"> | null {
+export function stateIn<State>({ status }: SeenSide<State>): Told<State> | null {
   return status?.reachable === true ? status.state : null;
 }
 
@@ -87,7 +87,7 @@ async function lookAtSqlite(
   config: Config,
   options: ToolOptions & OpenOptions,
   open: Engine[],
-  other: Omit<PostgresState, "cas"> | null,
+  other: Told<PostgresState> | null,
 ): Promise<SeenSide<SqliteState>> {
   if (other?.finalized === true) return { engine: null, status: null };
   try {

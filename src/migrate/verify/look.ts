@@ -137,9 +137,11 @@ export class LockedLook implements Look {
   #seen(table: Table, key: string, both: Both, entry: Entry | undefined): Seen {
     const verdict = verdictOf(table, this.from, both.sqlite.get(key), both.postgres.get(key));
     if (entry === undefined || isSettled(verdict)) return { verdict, certain: true, print: "" };
-    if (entry.attempts >= quarantineAfter) {
+    if (entry.attempts > 0) {
       const reason = entry.lastError ?? "the other side has refused it";
-      return { verdict: { kind: "refused", column: null, reason }, certain: true, print: "" };
+      // It may be taken yet, as long as it is tried: the row that was in its way may be gone.
+      const certain = entry.attempts >= quarantineAfter;
+      return { verdict: { kind: "refused", column: null, reason }, certain, print: "" };
     }
     return { verdict: { kind: "owed" }, certain: false, print: "" };
   }
