@@ -1,9 +1,11 @@
 import type { ConvertedRow } from "../data/conversion/convert.js";
+import { OwnInput } from "../data/conversion/own-input.js";
 import type { Finding } from "../data/finding.js";
 import type { TableGraph } from "../data/graph.js";
 import { notUtf8 } from "../data/key.js";
 import { rowsOf } from "../data/rows/rows.js";
 import { rowsOfBytes } from "../data/rows/sqlite-rows.js";
+import type { Table } from "../data/table.js";
 import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { Collisions, type Lost } from "./collisions.js";
@@ -167,11 +169,17 @@ class LookAtBatch {
   }
 }
 
-/** Deletes child first, then upserts parent first. */
-export async function applyPlan(graph: TableGraph, side: Side, transaction: Transaction, plan: Plan): Promise<void> {
+/** Deletes child first, then upserts parent first. Resolves to what only the target can tell of the rows that were owed. */
+export async function applyPlan(
+  graph: TableGraph,
+  side: Side,
+  transaction: Transaction,
+  plan: Plan,
+): Promise<readonly Finding[]> {
   const rows = rowsOf(side);
   for (const table of [...graph.parentsFirst].reverse())
     await rows.remove(transaction, table, plan.removals.of(table.name));
+  const findings: Finding[] = [];
   for (const table of graph.parentsFirst) {
     const converted = plan.upserts.get(table.name) ?? [];
     await rows.upsert(
@@ -179,7 +187,27 @@ export async function applyPlan(graph: TableGraph, side: Side, transaction: Tran
       table,
       converted.map(({ values }) => values),
     );
+    if (side === "postgres") findings.push(...(await alteredIn(transaction, table, plan, converted)));
   }
+  return findings;
+}
+
+/** What PostgreSQL's own input has made of rows that it has taken. Those that only join the batch are spoken of when they are owed. */
+async function alteredIn(
+  transaction: Transaction,
+  table: Table,
+  { handled }: Plan,
+  rows: readonly ConvertedRow[],
+): Promise<Finding[]> {
+  const own = new OwnInput(table);
+  const texts = own.isNeeded ? rows.map((row) => own.textsOf(row)).filter((row) => row !== null) : [];
+  if (texts.length === 0) return [];
+  const owed = new Set(handled.filter((entry) => entry.table === table.name).map(({ key }) => key));
+  const found = await own.findings(
+    transaction,
+    texts.filter(({ key }) => owed.has(key)),
+  );
+  return found.flat();
 }
 
 function refusalOf(graph: TableGraph, entry: Entry, row: ConvertedRow | undefined): Omit<Refusal, "entry"> | null {

@@ -64,7 +64,8 @@ interface Course {
   /** Whether rows leave the target before they are written. */
   readonly afresh: boolean;
   select(selection: Selection): Promise<Entry[]>;
-  apply(plan: Plan, part: number): Promise<void>;
+  /** Resolves to what only the target can tell of the rows. */
+  apply(plan: Plan, part: number): Promise<readonly Finding[]>;
 }
 
 /** What a pass did, before its entries are taken off the journal. */
@@ -223,7 +224,7 @@ export class Mirror {
   async #inParts(backlog: Backlog, { source, target, afresh, select, apply }: Course): Promise<Handled[]> {
     const handled: Handled[] = [];
     const end = performance.now() + longestPass.ms;
-    let applying = Promise.resolve();
+    let applying: Promise<unknown> = Promise.resolve();
     const applied: End = { side: target.side, read: (work) => applying.then(() => target.read(work)) };
     const { graph, dependents } = this.#pair;
     const scope = { graph, dependents, source, target: applied };
@@ -234,10 +235,11 @@ export class Mirror {
       const plan = await planBatch(scope, entries, { more, afresh });
       await applying;
       await this.#pair.reached("after-read");
-      applying = apply(plan, handled.length);
+      const findings = [...plan.findings];
+      applying = apply(plan, handled.length).then((altered) => findings.push(...altered));
       applying.catch(() => undefined);
       this.#sizes.learn(plan);
-      handled.push({ entries: plan.handled, refusals: plan.refusals, findings: plan.findings });
+      handled.push({ entries: plan.handled, refusals: plan.refusals, findings });
       const isLong = backlog.taken.length >= longestPass[target.side] || performance.now() > end;
       if (isLong && backlog.isOpen) break;
     } while (backlog.goesOn);
@@ -259,11 +261,17 @@ export class Mirror {
 }
 
 /** Applies on SQLite as the mirror: its triggers look for the guard row, which cannot outlive the transaction. */
-export async function applyGuarded(graph: TableGraph, target: Transaction, plan: Plan, cas: bigint): Promise<void> {
+export async function applyGuarded(
+  graph: TableGraph,
+  target: Transaction,
+  plan: Plan,
+  cas: bigint,
+): Promise<readonly Finding[]> {
   if (!(await bumpCas(target, cas))) throw overtaken();
   await target.script("INSERT INTO dualdb_guard (id, never) VALUES (1, 1)");
-  await applyPlan(graph, "sqlite", target, plan);
+  const findings = await applyPlan(graph, "sqlite", target, plan);
   await target.script("DELETE FROM dualdb_guard");
+  return findings;
 }
 
 /** Reads in a transaction that the pass holds open anyway. */

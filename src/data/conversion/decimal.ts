@@ -3,8 +3,13 @@
  * no digit is lost. Text that is no number comes back as it is.
  */
 export function plainDecimal(text: string): string {
+  return decimalOf(text) ?? text.trim();
+}
+
+/** The same; null for text that is no number. */
+export function decimalOf(text: string): string | null {
   const parts = pattern.exec(text);
-  if (parts === null) return text.trim();
+  if (parts === null) return null;
   const [, sign, whole = "", fraction = "", exponent = "0"] = parts;
   const digits = (whole + fraction).replace(/^0+/, "");
   const significant = digits.replace(/0+$/, "");

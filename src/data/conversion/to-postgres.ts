@@ -6,12 +6,13 @@ import type { Carry, Notes } from "./carry.js";
 import { integerCarry } from "./integer-column.js";
 import { jsonCarry } from "./json-column.js";
 import { numericCarry } from "./numeric.js";
+import { hasOwnInput } from "./own-input.js";
 import { realCarry } from "./real-column.js";
 import { textCarry, textOf } from "./text-column.js";
 import { isTimeType, timeCarry, timeOfDayCarry } from "./time-column.js";
 import { uuidCarry } from "./uuid.js";
 
-/** What brings SQLite's values to a column of PostgreSQL, by the column's type. What no rule knows is left to PostgreSQL's own input. */
+/** What brings SQLite's values to a column of PostgreSQL, by the column's type. What no rule knows is left to PostgreSQL's own input, see `OwnInput`. */
 export function carryToPostgres(column: Column): Carry {
   const type = typeOfColumn(column);
   switch (column.kind) {
@@ -31,9 +32,9 @@ export function carryToPostgres(column: Column): Carry {
     case "text":
       return textCarry(column, type);
     case "other":
+      if (hasOwnInput(column)) return textCarry(column, type);
       if (isTimeType(type.name)) return timeCarry(column, type.name, type);
-      if (type.name === "time without time zone") return timeOfDayCarry(type);
-      return type.name === "uuid" ? uuidCarry(column) : textCarry(column, type);
+      return type.name === "uuid" ? uuidCarry(column) : timeOfDayCarry(type);
   }
 }
 

@@ -119,9 +119,9 @@ function upsertText(table: Table): string {
   const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
   const change =
     others.length === 0 ? "NOTHING" : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")}`;
-  return `INSERT INTO ${quotedOn("postgres", table)} (${names.join(", ")}) OVERRIDING SYSTEM VALUE
-    SELECT ${values.join(", ")} FROM unnest(${arrays}) AS r (${aliases.join(", ")})
-    ON CONFLICT (${key.join(", ")}) DO ${change}`;
+  const insert = `INSERT INTO ${quotedOn("postgres", table)} (${names.join(", ")}) OVERRIDING SYSTEM VALUE
+    SELECT ${values.join(", ")} FROM unnest(${arrays}) AS r (${aliases.join(", ")})`;
+  return key.length === 0 ? insert : `${insert} ON CONFLICT (${key.join(", ")}) DO ${change}`;
 }
 
 function typeOf(column: Column): string {

@@ -21,6 +21,7 @@ export interface Rows {
     columns: readonly string[],
     values: readonly (readonly ExactValue[])[],
   ): Promise<Holder[]>;
+  /** Into a PostgreSQL table without a key, an insert. */
   upsert(transaction: Transaction, table: Table, rows: readonly (readonly ExactValue[])[]): Promise<void>;
   remove(transaction: Transaction, table: Table, keys: readonly string[]): Promise<void>;
   /** Every key of the table, in pages; the bytes of those that are no UTF-8. */

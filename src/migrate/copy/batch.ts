@@ -1,5 +1,6 @@
 import type { SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
+import type { Transaction } from "../../engines/engine.js";
 import type { Lines, PlainData } from "./lines.js";
 
 export interface RefusedRow {
@@ -14,6 +15,8 @@ export interface Batch {
   readonly read: number;
   readonly findings: readonly Finding[];
   readonly refused: readonly RefusedRow[];
+  /** What PostgreSQL's own input has made of lines that it has taken, which is all but these. */
+  altered(target: Transaction, refused: ReadonlyMap<number, unknown>): Promise<readonly Finding[]>;
   /** The rows of some of the lines; none where SQLite has written them. */
   rows(lines: readonly number[]): Promise<SourceRow[]>;
   /** The same rows as lines, each looked at. */

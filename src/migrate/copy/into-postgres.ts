@@ -18,18 +18,31 @@ import { TableSource } from "./table-source.js";
 /** Rows in one transaction of PostgreSQL. */
 const rowsInABatch = 25_000;
 
+/** A batch that has been sent: what became of its lines, and what PostgreSQL's own input has made of them. */
+interface Sent {
+  readonly batch: Batch;
+  readonly loaded: Loaded;
+  readonly altered: readonly Finding[];
+}
+
 /** Rows that were taken on trust are looked at where PostgreSQL refuses one of them. */
-async function withCare(
-  batch: Batch,
-  load: (data: Batch["data"]) => Promise<Loaded>,
-): Promise<{ readonly batch: Batch; readonly loaded: Loaded }> {
+async function withCare(batch: Batch, send: (batch: Batch) => Promise<Sent>): Promise<Sent> {
   try {
-    return { batch, loaded: await load(batch.data) };
+    return await send(batch);
   } catch (error) {
     const careful = batch.careful();
     if (careful === batch || !isAboutRows(error)) throw error;
-    return { batch: careful, loaded: await load(careful.data) };
+    return send(careful);
   }
+}
+
+async function sent(
+  target: PostgresTransaction,
+  batch: Batch,
+  load: (data: Batch["data"]) => Promise<Loaded>,
+): Promise<Sent> {
+  const loaded = await load(batch.data);
+  return { batch, loaded, altered: await batch.altered(target, loaded.refused) };
 }
 
 const unknown = { column: "", reason: "" };
@@ -123,8 +136,8 @@ class IntoPostgres {
     for (const one of runs) {
       const source = await this.#sourceOf(one.table);
       for await (const batch of source.batches()) {
-        const staged = await withCare(batch, (data) => load.stage(one.table, data));
-        await this.#account(one, staged.batch, { written: 0, refused: staged.loaded.refused }, "merge");
+        const staged = await withCare(batch, (tried) => sent(target, tried, (data) => load.stage(one.table, data)));
+        await this.#account(one, { ...staged, loaded: { ...staged.loaded, written: 0 } }, "merge");
         one.step();
       }
     }
@@ -178,8 +191,10 @@ class IntoPostgres {
     const source = await this.#sourceOf(one.table);
     const send = async (batches: AsyncGenerator<Batch>) => {
       for await (const batch of batches) {
-        const sent = await withCare(batch, (data) => inTransaction((target) => load.run(target, data, mode)));
-        await this.#account(one, sent.batch, sent.loaded, mode);
+        const done = await withCare(batch, (tried) =>
+          inTransaction((target) => sent(target, tried, (data) => load.run(target, data, mode))),
+        );
+        await this.#account(one, done, mode);
         one.step();
       }
     };
@@ -192,12 +207,12 @@ class IntoPostgres {
     return TableSource.of(this.#source, table, this.#run.options.batchSize ?? rowsInABatch);
   }
 
-  async #account(one: TableRun, batch: Batch, { written, refused }: Loaded, mode: LoadMode): Promise<void> {
+  async #account(one: TableRun, { batch, loaded: { written, refused }, altered }: Sent, mode: LoadMode): Promise<void> {
     const { tally, table } = one;
     tally.read += batch.read;
     tally.written += written;
     if (mode === "merge") tally.alreadyThere += batch.data.size - refused.size - written;
-    one.note(batch.findings);
+    one.note([...batch.findings, ...altered]);
     const indexes = [...refused.keys()].sort((left, right) => left - right);
     const rows = await batch.rows(indexes);
     const late = rows.map((row, at): RefusedRow => {

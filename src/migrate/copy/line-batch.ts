@@ -1,9 +1,11 @@
 import { type Converter, converterOf, type SourceRow } from "../../data/conversion/convert.js";
+import { OwnInput, type OwnTexts } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { lineSpeller } from "../../data/rows/copy-cells.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import type { SqlitePage } from "../../data/rows/sqlite-pages.js";
 import type { Table } from "../../data/table.js";
+import type { Transaction } from "../../engines/engine.js";
 import { type Batch, isFull, type Limits, type RefusedRow } from "./batch.js";
 import { Lines } from "./lines.js";
 import type { PageSource } from "./page-reader.js";
@@ -28,12 +30,15 @@ export class LineBatch implements Batch {
   readonly #spell: ReturnType<typeof lineSpeller>;
   readonly #convert: Converter;
   readonly #origins: Origin[] = [];
+  readonly #own: OwnInput;
+  readonly #ownTexts: { readonly line: number; readonly texts: OwnTexts }[] = [];
 
   constructor(table: Table, source: PageSource, limits: Limits) {
     this.#source = source;
     this.#limits = limits;
     this.#spell = lineSpeller(table);
     this.#convert = converterOf(table, "postgres");
+    this.#own = new OwnInput(table);
   }
 
   get bytes(): number {
@@ -42,6 +47,15 @@ export class LineBatch implements Batch {
 
   careful(): Batch {
     return this;
+  }
+
+  async altered(target: Transaction, refused: ReadonlyMap<number, unknown>): Promise<readonly Finding[]> {
+    const taken = this.#ownTexts.filter(({ line }) => !refused.has(line));
+    const found = await this.#own.findings(
+      target,
+      taken.map(({ texts }) => texts),
+    );
+    return found.flat();
   }
 
   async rows(lines: readonly number[]): Promise<SourceRow[]> {
@@ -61,13 +75,16 @@ export class LineBatch implements Batch {
   /** null where the row cannot go. */
   #converted(page: SqlitePage, index: number): string | null {
     const row = page.row(index);
-    const { values, findings } = this.#convert(row);
+    const converted = this.#convert(row);
+    const { values, findings } = converted;
     const finding = findings.find(({ action }) => action === "refused");
     if (finding !== undefined) {
       this.refused.push({ row, finding });
       return null;
     }
     this.findings.push(...findings);
+    const texts = this.#own.textsOf(converted);
+    if (texts !== null) this.#ownTexts.push({ line: this.data.size, texts });
     return encodeRow(values);
   }
 

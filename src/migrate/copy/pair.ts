@@ -1,6 +1,7 @@
 import { chunks } from "../../data/chunks.js";
 import { componentsOf } from "../../data/components.js";
 import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
+import { OwnInput, type OwnTexts } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { rowsOf } from "../../data/rows/rows.js";
@@ -63,6 +64,8 @@ interface Held {
   readonly going: readonly Entry[];
   readonly lines: Lines;
   readonly findings: readonly Finding[];
+  /** What of each line PostgreSQL's own input has to understand. */
+  readonly ownTexts: readonly (OwnTexts | null)[];
 }
 
 /** Passes of many rows from SQLite to PostgreSQL. A row that is gone or that cannot go is passed over: its entry stays. */
@@ -87,7 +90,8 @@ class BulkPasses {
         const held = await this.#read(await lockPostgresState(target), after);
         if (held.entries.length === 0) return null;
         const isEmpty = await this.#isEmpty(target);
-        return { held, loaded: await this.#load.run(target, held.lines, isEmpty ? "insert" : "merge") };
+        const loaded = await this.#load.run(target, held.lines, isEmpty ? "insert" : "merge");
+        return { held, loaded, altered: await this.#altered(target, held, loaded) };
       });
       if (passed === null) return;
       await this.#acknowledge(passed);
@@ -117,13 +121,18 @@ class BulkPasses {
     });
   }
 
-  async #acknowledge({ held, loaded }: Passed): Promise<void> {
+  async #altered(target: Transaction, { ownTexts }: Held, { refused }: Loaded): Promise<Finding[]> {
+    const taken = ownTexts.filter((_, index) => !refused.has(index));
+    return (await new OwnInput(this.#one.table).findings(target, taken)).flat();
+  }
+
+  async #acknowledge({ held, loaded, altered }: Passed): Promise<void> {
     const { tally } = this.#one;
     const handled = held.going.filter((_, index) => !loaded.refused.has(index));
     tally.read += handled.length;
     tally.written += loaded.written;
     tally.alreadyThere += handled.length - loaded.written;
-    this.#one.note(held.findings);
+    this.#one.note([...held.findings, ...altered]);
     await this.#run.databases.sqlite.transaction({ mode: "write" }, async (source) => {
       for (const statement of this.#journal.removals(handled)) await source.execute(statement);
     });
@@ -133,6 +142,7 @@ class BulkPasses {
 interface Passed {
   readonly held: Held;
   readonly loaded: Loaded;
+  readonly altered: readonly Finding[];
 }
 
 function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string, SourceRow>): Held {
@@ -140,6 +150,8 @@ function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string,
   const going: Entry[] = [];
   const lines = new Lines();
   const findings: Finding[] = [];
+  const own = new OwnInput(table);
+  const ownTexts: (OwnTexts | null)[] = [];
   for (const entry of entries) {
     const row = rows.get(entry.key);
     if (row === undefined) continue;
@@ -148,9 +160,10 @@ function held(table: Table, entries: readonly Entry[], rows: ReadonlyMap<string,
     going.push(entry);
     lines.add(encodeRow(converted.values));
     findings.push(...converted.findings);
+    ownTexts.push(own.textsOf(converted));
   }
   lines.flush();
-  return { entries, going, lines, findings };
+  return { entries, going, lines, findings, ownTexts };
 }
 
 /** The mirror's own passes over the entries of one table, from the first to the last, those in quarantine included. */

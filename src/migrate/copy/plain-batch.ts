@@ -1,4 +1,5 @@
 import type { SourceRow } from "../../data/conversion/convert.js";
+import type { Finding } from "../../data/finding.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import type { PlainPage, Window } from "../../data/rows/sqlite-pages.js";
 import type { Table } from "../../data/table.js";
@@ -52,6 +53,11 @@ export class PlainBatch implements Batch, PlainData {
   careful(): Batch {
     this.#isWhole = false;
     return new LineBatch(this.#table, new WindowSource(this.#reader.pages, this.#windows), unlimited);
+  }
+
+  /** No form can write what only PostgreSQL's own input understands. */
+  altered(): Promise<readonly Finding[]> {
+    return Promise.resolve([]);
   }
 
   rows(): Promise<SourceRow[]> {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
+import { type ConvertedRow, converterOf, type SourceRow } from "../../data/conversion/convert.js";
+import { OwnInput } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
 import { encodeKey } from "../../data/key.js";
@@ -8,7 +9,7 @@ import { encodeRow } from "../../data/rows/copy-text.js";
 import { fromJson } from "../../data/rows/exact-json.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import type { Column, Table } from "../../data/table.js";
-import type { ExactValue, Side } from "../../engines/engine.js";
+import type { Side } from "../../engines/engine.js";
 import { DualDbError, hasCode } from "../../errors.js";
 import { fileOfTable } from "../private-files.js";
 import { type Reject, rejectsIn } from "../rejects.js";
@@ -51,13 +52,17 @@ async function feed(run: CopyRun, from: Side, one: TableRun, rows: readonly Sour
   const converted = rows.map(converterOf(table, from === "sqlite" ? "postgres" : "sqlite"));
   const isGoing = converted.map(({ findings }) => findings.every(({ action }) => action !== "refused"));
   const going = rows.filter((_, index) => isGoing[index]);
-  const values = converted.filter((_, index) => isGoing[index]).map((row) => row.values);
-  const { written, refused } = await loaded(run, from, table, values);
+  const { written, refused, altered } = await loaded(
+    run,
+    from,
+    table,
+    converted.filter((_, index) => isGoing[index]),
+  );
   tally.read += rows.length;
   tally.written += written;
   tally.alreadyThere += going.length - refused.size - written;
   const arrived = converted.filter((_, index) => isGoing[index]).filter((_, index) => !refused.has(index));
-  one.note(arrived.flatMap(({ findings }) => findings));
+  one.note([...arrived.flatMap(({ findings }) => findings), ...altered]);
   const late = [...refused].map(([index, { column, reason }]) => {
     const row = going[index] as SourceRow;
     return { row, finding: refusal(table, row, column, reason) };
@@ -69,16 +74,32 @@ async function feed(run: CopyRun, from: Side, one: TableRun, rows: readonly Sour
   await one.setAside([...early, ...late]);
 }
 
-function loaded(run: CopyRun, from: Side, table: Table, values: readonly (readonly ExactValue[])[]): Promise<Loaded> {
+/** What became of the rows, and what PostgreSQL's own input has made of them. */
+interface Fed extends Loaded {
+  readonly altered: readonly Finding[];
+}
+
+async function loaded(run: CopyRun, from: Side, table: Table, rows: readonly ConvertedRow[]): Promise<Fed> {
   const { sqlite, postgres } = run.databases;
   const mode = table.key.length === 0 ? "insert" : "merge";
-  if (from === "postgres")
-    return sqlite.transaction({ mode: "write" }, (target) => new SqliteLoad(table).run(target, values, mode));
+  const values = rows.map((row) => row.values);
+  if (from === "postgres") {
+    const load = new SqliteLoad(table);
+    const done = await sqlite.transaction({ mode: "write" }, (target) => load.run(target, values, mode));
+    return { ...done, altered: [] };
+  }
   const pair = run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
   const load = new PostgresLoad(table, pair?.postgres.foreignKeys ?? []);
-  return postgres.transaction({ mode: "write", timeoutMs }, (target) =>
-    load.run(target, Lines.of(values.map(encodeRow)), mode),
-  );
+  return postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+    const done = await load.run(target, Lines.of(values.map(encodeRow)), mode);
+    const own = new OwnInput(table);
+    const taken = rows.filter((_, index) => !done.refused.has(index));
+    const altered = await own.findings(
+      target,
+      taken.map((row) => own.textsOf(row)),
+    );
+    return { ...done, altered: altered.flat() };
+  });
 }
 
 /** A row that the primary itself refuses stays where it is: the pass over the pair meets it, or its file is the only place that has it. */

@@ -1,3 +1,4 @@
+import type { Finding } from "../../data/finding.js";
 import { isRefusal, reasonOf } from "../../data/refusal.js";
 import type { Table } from "../../data/table.js";
 import type { Side, Transaction } from "../../engines/engine.js";
@@ -78,7 +79,7 @@ export class StrictPair {
     one: TableRun,
     source: Transaction,
     target: Transaction,
-    apply: (plan: Plan) => Promise<void>,
+    apply: (plan: Plan) => Promise<readonly Finding[]>,
   ): Promise<void> {
     const other: Side = this.#from === "sqlite" ? "postgres" : "sqlite";
     const scope = { ...this.#tables, source: held(this.#from, source), target: held(other, target) };
@@ -93,8 +94,8 @@ export class StrictPair {
     for (let entries = await more(); entries.length > 0; entries = await more()) {
       const plan = await planBatch(scope, entries, { more });
       this.#refuse(plan);
-      await this.#applied(one, () => apply(plan));
-      one.note(plan.findings);
+      const altered = await this.#applied(one, () => apply(plan));
+      one.note([...plan.findings, ...altered]);
       one.tally.read += plan.handled.length;
       one.tally.written += plan.handled.length;
       this.#handled.push(...plan.handled);
@@ -109,9 +110,9 @@ export class StrictPair {
   }
 
   /** One row is enough to end it, so nobody looks for which. */
-  async #applied({ table }: TableRun, apply: () => Promise<void>): Promise<void> {
+  async #applied({ table }: TableRun, apply: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
     try {
-      await apply();
+      return await apply();
     } catch (error) {
       if (!isRefusal(error)) throw error;
       const message = `Some row of ${table.name} cannot go (${reasonOf(error)}), and nothing may be set aside: nothing was copied. Copy without --strict to see which.`;

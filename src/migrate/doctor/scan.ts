@@ -45,8 +45,8 @@ export async function scanRows({ pair, transaction, postgres, options, groups, m
   return rows;
 }
 
-function allOf({ findings }: ConvertedRow, tried: Finding | undefined): readonly Finding[] {
-  return tried === undefined ? findings : [...findings, tried];
+function allOf({ findings }: ConvertedRow, tried: readonly Finding[] = []): readonly Finding[] {
+  return tried.length === 0 ? findings : [...findings, ...tried];
 }
 
 function isCarried({ findings }: ConvertedRow): boolean {

@@ -1,5 +1,6 @@
 import type { Index, TablePair } from "../../data/catalogue/discover.js";
 import type { ConvertedRow } from "../../data/conversion/convert.js";
+import { OwnInput } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { isRefusal, reasonOf, refusedBecause } from "../../data/refusal.js";
 import { rowsOf } from "../../data/rows/rows.js";
@@ -27,6 +28,7 @@ export class Trial {
   readonly #btree: ReadonlySet<number>;
   readonly #search: ReadonlySet<number>;
   readonly #making: readonly string[];
+  readonly #own: OwnInput;
 
   /** `making`: the SQL that makes the table, where it is not there yet. */
   constructor(postgres: Engine, { table, postgres: target }: TablePair, making: readonly string[]) {
@@ -34,6 +36,7 @@ export class Trial {
     this.#making = making;
     this.#table = table;
     this.#target = { ...table, postgresName: trialName };
+    this.#own = new OwnInput(table);
     this.#every = target.checks.length > 0 || table.columns.some(({ kind }) => kind === "other");
     this.#btree = textColumns(table, columnsOf(target.indexes.filter(({ method }) => method !== "gin")));
     this.#search =
@@ -42,10 +45,9 @@ export class Trial {
         : new Set();
   }
 
-  /** The rows that PostgreSQL refuses, each with its reason. */
-  async findings(rows: readonly ConvertedRow[]): Promise<ReadonlyMap<ConvertedRow, Finding>> {
-    const found = new Map<ConvertedRow, Finding>();
-    if (this.#table.key.length === 0) return found;
+  /** The rows that PostgreSQL refuses, each with its reason, and those of which its own input makes something else. */
+  async findings(rows: readonly ConvertedRow[]): Promise<ReadonlyMap<ConvertedRow, readonly Finding[]>> {
+    const found = new Map<ConvertedRow, readonly Finding[]>();
     const doubtful = this.#every ? rows : rows.filter((row) => this.#isDoubtful(row.values));
     if (doubtful.length === 0) return found;
     await rolledBack(this.#postgres, async (transaction) => {
@@ -54,15 +56,27 @@ export class Trial {
         `CREATE TEMPORARY TABLE ${trialName} (LIKE ${quotedOn("postgres", this.#table)} INCLUDING ALL) ON COMMIT DROP`,
       );
       await this.#try(transaction, doubtful, found);
+      await this.#read(transaction, doubtful, found);
     });
     return found;
+  }
+
+  async #read(
+    transaction: Transaction,
+    rows: readonly ConvertedRow[],
+    found: Map<ConvertedRow, readonly Finding[]>,
+  ): Promise<void> {
+    const taken = rows.filter((row) => !found.has(row));
+    const texts = taken.map((row) => this.#own.textsOf(row));
+    const altered = await this.#own.findings(transaction, texts);
+    for (const [index, row] of taken.entries()) found.set(row, altered[index] ?? []);
   }
 
   /** All at once, and where that fails in halves, until the offending rows stand alone. */
   async #try(
     transaction: Transaction,
     rows: readonly ConvertedRow[],
-    found: Map<ConvertedRow, Finding>,
+    found: Map<ConvertedRow, readonly Finding[]>,
   ): Promise<void> {
     const error = await this.#refusal(
       transaction,
@@ -72,7 +86,7 @@ export class Trial {
     if (error === null || only === undefined) return;
     if (others.length === 0) {
       // Duplicates are looked for by themselves, over the whole table.
-      if (error.details.sqlState !== uniqueViolation) found.set(only, await this.#finding(transaction, only, error));
+      if (error.details.sqlState !== uniqueViolation) found.set(only, [await this.#finding(transaction, only, error)]);
       return;
     }
     const middle = Math.ceil(rows.length / 2);

@@ -1,8 +1,10 @@
 import { chunks } from "../../data/chunks.js";
+import { OwnInput } from "../../data/conversion/own-input.js";
 import { isRefusal, refusedBecause } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { quote, quotedOn } from "../../data/table.js";
 import { type Side, statement, type Transaction } from "../../engines/engine.js";
+import type { PostgresTransaction } from "../../engines/postgres-session.js";
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { isPostgres } from "./postgres-insert.js";
@@ -62,12 +64,11 @@ export class Fill {
     if (!isPostgres(transaction)) return null;
     const { table, target } = tally.intake;
     const columns = table.columns.map((column) => quotedOn("postgres", column)).join(", ");
+    const text = `COPY ${quote(target.name)} (${columns}) FROM STDIN`;
     await transaction.script("SAVEPOINT dualdb_table");
     try {
-      tally.inserted = await transaction.copyIn(
-        `COPY ${quote(target.name)} (${columns}) FROM STDIN`,
-        this.#lines(tally),
-      );
+      if (new OwnInput(table).isNeeded) await this.#copyPages(transaction, text, tally);
+      else tally.inserted = await transaction.copyIn(text, linesOf(this.#rows(tally)));
       await transaction.script("RELEASE SAVEPOINT dualdb_table");
       return tally;
     } catch (error) {
@@ -77,12 +78,19 @@ export class Fill {
     }
   }
 
-  async *#lines(tally: Tally): AsyncGenerator<Uint8Array> {
+  /** What PostgreSQL's own input makes of a page has to be asked while the page is at hand. */
+  async #copyPages(transaction: PostgresTransaction, text: string, tally: Tally): Promise<void> {
     for await (const rows of this.#rows(tally)) {
-      let text = "";
-      for (const { values } of rows) text += encodeRow(values);
-      yield Buffer.from(text);
+      tally.inserted += await transaction.copyIn(text, linesOf([rows]));
+      await this.#noteAltered(tally, rows);
     }
+  }
+
+  /** For rows that PostgreSQL has taken. */
+  async #noteAltered(tally: Tally, rows: readonly IntakeRow[]): Promise<void> {
+    const own = new OwnInput(tally.intake.table);
+    const texts = rows.filter(({ line }) => !tally.aside.has(line)).map((row) => own.textsOf(row));
+    for (const finding of (await own.findings(this.#transaction, texts)).flat()) tally.note(finding);
   }
 
   async *#rows(tally: Tally): AsyncGenerator<readonly IntakeRow[]> {
@@ -135,7 +143,10 @@ export class Fill {
 
   async #fillStage(stage: Stage): Promise<void> {
     await stage.create();
-    for await (const rows of this.#rows(stage.tally)) await stage.add(rows);
+    for await (const rows of this.#rows(stage.tally)) {
+      await stage.add(rows);
+      if (this.#side === "postgres") await this.#noteAltered(stage.tally, rows);
+    }
     await stage.setAsideDuplicates();
   }
 
@@ -223,6 +234,16 @@ export class Fill {
       await this.#transaction.script("ROLLBACK TO SAVEPOINT dualdb_attempt; RELEASE SAVEPOINT dualdb_attempt");
       return otherwise(error);
     }
+  }
+}
+
+async function* linesOf(
+  pages: AsyncIterable<readonly IntakeRow[]> | Iterable<readonly IntakeRow[]>,
+): AsyncGenerator<Uint8Array> {
+  for await (const rows of pages) {
+    let text = "";
+    for (const { values } of rows) text += encodeRow(values);
+    yield Buffer.from(text);
   }
 }
 

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { toPostgres } from "../../data/conversion/convert.js";
+import { type ConvertedRow, toPostgres } from "../../data/conversion/convert.js";
+import { OwnInput } from "../../data/conversion/own-input.js";
 import { canonicalValue } from "../../data/equality/canonical-value.js";
+import { isRefusal } from "../../data/refusal.js";
 import { rowDecoder } from "../../data/rows/copy-text.js";
 import { everyRow } from "../../data/rows/every-row.js";
-import { postgresLines } from "../../data/rows/ordered-rows.js";
+import { postgresLines, postgresSpelling } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, ExactValue } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";
@@ -80,22 +82,44 @@ function countsOf({ sqlite, postgres, refused }: Bags) {
 
 async function sqliteBag(
   table: Table,
-  { sqlite, signal, onProgress }: ComparingKeyless,
+  { sqlite, postgres, timeoutMs, signal, onProgress }: ComparingKeyless,
 ): Promise<{ readonly bag: Bag; readonly refused: number }> {
+  const own = new OwnInput(table);
   return sqlite.transaction({ mode: "read" }, async (transaction) => {
     const bag = new Bag(table);
     let refused = 0;
     for await (const page of everyRow("sqlite", transaction, table)) {
       endIfAsked(signal);
-      for (const row of page) {
-        const converted = toPostgres(table, row);
-        if (refusalOf(converted) === null) bag.add(converted.values);
-        else refused++;
-      }
+      const converted = page.map((row) => toPostgres(table, row));
+      const carried = converted.filter((row) => refusalOf(row) === null);
+      refused += converted.length - carried.length;
+      for (const values of await asRead(own, carried, postgres, timeoutMs)) bag.add(values);
       onProgress?.({ step: "compare", table: table.name, rows: bag.rows + refused, total: null });
     }
     return { bag, refused };
   });
+}
+
+/** The values as PostgreSQL prints them; one that it does not understand is none that it has, and stays as it is. */
+async function asRead(
+  own: OwnInput,
+  rows: readonly ConvertedRow[],
+  postgres: Engine,
+  timeoutMs: number,
+): Promise<readonly (readonly ExactValue[])[]> {
+  if (!own.isNeeded) return rows.map(({ values }) => values);
+  try {
+    return await postgres.transaction({ mode: "read", timeoutMs }, async (reader) => {
+      await reader.script(postgresSpelling);
+      return own.asPrinted(reader, rows);
+    });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const middle = Math.ceil(rows.length / 2);
+    if (rows.length <= 1) return rows.map(({ values }) => values);
+    const first = await asRead(own, rows.slice(0, middle), postgres, timeoutMs);
+    return [...first, ...(await asRead(own, rows.slice(middle), postgres, timeoutMs))];
+  }
 }
 
 async function postgresBag(table: Table, { postgres, timeoutMs, signal }: ComparingKeyless): Promise<Bag> {

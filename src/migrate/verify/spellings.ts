@@ -17,8 +17,8 @@ interface Doubt {
 }
 
 /**
- * Lets PostgreSQL judge what only it can: whether two spellings of an address, an interval or a range are the same value. Rows that differ
- * in nothing else are equal.
+ * Lets PostgreSQL judge what only it can: whether what it makes of SQLite's text of an address, an interval or an array is what it has. Rows
+ * that differ in nothing else are equal.
  */
 export async function withSpellings(
   postgres: Engine,
@@ -67,18 +67,16 @@ async function sameIn(
 }
 
 async function ask(postgres: Engine, column: Column, doubts: readonly Doubt[], timeoutMs: number): Promise<string[]> {
-  const type = column.cast ?? column.type ?? "text";
-  const text = `SELECT w.key FROM unnest($1::text[], $2::text[], $3::text[]) AS w (key, mine, other)
-    WHERE w.mine::${type}::text = w.other::${type}::text`;
-  const values = [
-    doubts.map(({ key }) => key),
-    doubts.map(({ mine }) => textOf(mine)),
-    doubts.map(({ other }) => textOf(other)),
-  ];
-  const rows = await postgres.transaction({ mode: "read", timeoutMs }, (reader) =>
-    reader.query(statement(text, values)),
+  // Through the type's input, limits and all: a cast would cut what does not fit to what may be there.
+  const type = column.type ?? "text";
+  const text = `SELECT r.n FROM json_to_recordset($1::json) AS r (n int, mine ${type}, other ${type}) WHERE r.mine::text = r.other::text`;
+  const document = JSON.stringify(
+    doubts.map(({ mine, other }, n) => ({ n, mine: textOf(mine), other: textOf(other) })),
   );
-  return rows.map(({ key }) => String(key));
+  const rows = await postgres.transaction({ mode: "read", timeoutMs }, (reader) =>
+    reader.query(statement(text, [document])),
+  );
+  return rows.flatMap(({ n }) => doubts[Number(n)]?.key ?? []);
 }
 
 function textOf(value: ExactValue): string | null {
