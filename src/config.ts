@@ -2,6 +2,7 @@ import { z } from "zod";
 import { flagShape, unknownFlagProblems } from "./config/flags.js";
 import { findPostgres } from "./config/postgres.js";
 import { findSqlite } from "./config/sqlite.js";
+import { type EpochChoices, epochChoices } from "./data/conversion/epoch.js";
 import { DualDbError } from "./errors.js";
 import type { Flags } from "./route.js";
 
@@ -40,6 +41,8 @@ export interface Config {
   readonly migrationTimeoutMs: number;
   /** Rows in one step of the toolkit; null leaves it to each command. */
   readonly migrationBatchSize: number | null;
+  /** What SQLite's numbers for times count, by `table.column`; undefined leaves it to the rows. */
+  readonly epochs: EpochChoices | undefined;
   /** pino's level; null leaves the package silent. */
   readonly logLevel: string | null;
 }
@@ -87,6 +90,13 @@ const variables = z.object({
   ANALYSIS_TIMEOUT_MS: wholeNumber(30_000, 1),
   MIGRATION_TIMEOUT: wholeNumber(30_000, 0),
   MIGRATION_BATCH_SIZE: wholeNumber(0, 0),
+  MIGRATION_EPOCHS: z
+    .string()
+    .optional()
+    .transform((text = "") => (text.trim() === "" ? undefined : (epochChoices(text.split(",")) ?? null)))
+    .refine((choices) => choices !== null, {
+      error: "must be TABLE.COLUMN=s or TABLE.COLUMN=ms, several with commas between them, or s or ms for all columns",
+    }),
   LOG_LEVEL: z
     .string()
     .optional()
@@ -132,6 +142,7 @@ function configOf(read: Variables, sqlite: SqliteConfig, postgres: PostgresConfi
     analysisTimeoutMs: read.ANALYSIS_TIMEOUT_MS,
     migrationTimeoutMs: read.MIGRATION_TIMEOUT,
     migrationBatchSize: read.MIGRATION_BATCH_SIZE || null,
+    epochs: read.MIGRATION_EPOCHS ?? undefined,
     logLevel: read.LOG_LEVEL,
   };
 }

@@ -204,6 +204,7 @@ class Opening {
       postgres: () => this.#openPostgres(),
       requireSchema,
       clock: this.#internals.clock,
+      epochs: this.#config.epochs,
       timeoutMs: passTimeoutMs,
       events: {
         step: (step) => logger.info({ event: "flip-step", step }, "flip"),

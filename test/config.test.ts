@@ -232,6 +232,7 @@ describe("the rest", () => {
       FLIP_TIMEOUT_MS: "1",
       ANALYSIS_TIMEOUT_MS: " 5 ",
       MIGRATION_TIMEOUT: "7",
+      MIGRATION_EPOCHS: "ev.at=s, other.t = ms,seconds",
       LOG_LEVEL: "Debug",
     };
     expect(readConfig(env)).toMatchObject({
@@ -239,6 +240,11 @@ describe("the rest", () => {
       flipTimeoutMs: 1,
       analysisTimeoutMs: 5,
       migrationTimeoutMs: 7,
+      epochs: new Map([
+        ["ev.at", "seconds"],
+        ["other.t", "milliseconds"],
+        ["*", "seconds"],
+      ]),
       logLevel: "debug",
     });
   });
@@ -248,6 +254,9 @@ describe("the rest", () => {
     ["FLIP_TIMEOUT_MS", "1.5"],
     ["ANALYSIS_TIMEOUT_MS", "soon"],
     ["MIGRATION_TIMEOUT", "99999999999"],
+    ["MIGRATION_EPOCHS", "ev.at=hours"],
+    ["MIGRATION_EPOCHS", "at=s"],
+    ["MIGRATION_EPOCHS", "ev.at=s,"],
     ["LOG_LEVEL", "loud"],
   ])("%s refuses %s", (name, value) => {
     const { message } = refusal({ [name]: value });

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
 import { type CopiedTable, type CopyReport, copy, type FindingCount } from "../migrate/copy.js";
+import { reasonText } from "./reason.js";
 import { counted, inColumns, printable, type Terminal, write } from "./terminal.js";
 import { type OwnOptions, toolCommand } from "./tool.js";
 
@@ -105,5 +106,5 @@ function linesOf({ from, to, paired, tables }: CopyReport): string[] {
 /** What became of some rows of a table that could not be carried exactly, and the first of their keys. */
 export function findingText(table: string, { column, reason, action, count, keys }: FindingCount): string {
   const where = column === "" ? table : `${table}.${column}`;
-  return `${counted(count)} ${action}: ${where}, ${reason}: ${keys.map(printable).join(", ")}${count > keys.length ? ", …" : ""}`;
+  return `${counted(count)} ${action}: ${where}, ${reasonText(reason)}: ${keys.map(printable).join(", ")}${count > keys.length ? ", …" : ""}`;
 }

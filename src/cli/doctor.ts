@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Side } from "../engines/engine.js";
 import type { DatabaseFacts } from "../migrate/doctor/facts.js";
 import { type DoctorReport, doctor, type FindingGroup, type Problem } from "../migrate/doctor.js";
+import { reasonText } from "./reason.js";
 import { type Colour, counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
@@ -88,7 +89,7 @@ const meanings: Record<FindingGroup["action"], string> = {
 
 function printGroup({ table, column, reason, action, count, keys }: FindingGroup, terminal: Terminal): void {
   const where = column === "" ? table : `${table}.${column}`;
-  line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reason}: ${countedAs("row", count)}`);
+  line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reasonText(reason)}: ${countedAs("row", count)}`);
   const more = count > keys.length ? `, and ${counted(count - keys.length)} more` : "";
   line(
     terminal,

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { epochChoices } from "../data/catalogue/discover.js";
+import { type EpochChoices, epochChoices } from "../data/catalogue/discover.js";
+import { DualDbError } from "../errors.js";
 import type { ToolOptions } from "../migrate/options.js";
 import { helpText } from "./help-text.js";
 import { progressDisplay } from "./progress-display.js";
@@ -51,7 +52,7 @@ export function toolCommand<Result extends object>(
         "epoch",
         new Option(
           "--epoch <unit>",
-          "SQLite's numbers for times count seconds or milliseconds; table.column=unit for one column, repeatable",
+          "SQLite's numbers for times count seconds or milliseconds; table.column=unit for one column, repeatable (default: MIGRATION_EPOCHS, else as the rows tell)",
         ).argParser((choice, before: readonly string[] = []) => [...before, choice]),
       ),
     )
@@ -81,15 +82,34 @@ async function runTool<Result extends object>(
       ...(sqlite === undefined ? {} : { sqlite }),
       ...(pg === undefined ? {} : { postgres: pg }),
       ...(tables === undefined ? {} : { tables }),
-      ...(epoch === undefined ? {} : { epochs: epochChoices(epoch) }),
+      ...(epoch === undefined ? {} : { epochs: epochsOf(epoch) }),
       signal: terminal.interruption(),
       onProgress: display.show,
     };
-    const result = await tool.run(options, { ...command.opts(), args: command.args }).finally(display.end);
+    const running = tool.run(options, { ...command.opts(), args: command.args }).finally(display.end);
+    const result = await running.catch((error: unknown) => {
+      throw epoch === undefined ? error : namingEpoch(error);
+    });
     Object.assign(document, result);
     if (!json) tool.print(result, terminal, quiet);
     return tool.status(result);
   });
+}
+
+function epochsOf(texts: readonly string[]): EpochChoices {
+  const choices = epochChoices(texts);
+  if (choices !== undefined) return choices;
+  throw new DualDbError(
+    "CONFIG_INVALID",
+    "--epoch takes TABLE.COLUMN=seconds, TABLE.COLUMN=milliseconds, or one of the words for all columns.",
+  );
+}
+
+/** What is wrong with a choice is wrong with the option. */
+function namingEpoch(error: unknown): unknown {
+  if (!(error instanceof DualDbError) || error.details.epochs === undefined) return error;
+  const { code, message, side, details } = error;
+  return new DualDbError(code, `--epoch: ${message}`, { side, details, cause: error });
 }
 
 function namesOf(text: string): readonly string[] {

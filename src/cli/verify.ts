@@ -4,6 +4,7 @@ import type { KeylessReport } from "../migrate/verify/keyless.js";
 import type { SchemaDifference } from "../migrate/verify/schema.js";
 import type { Difference } from "../migrate/verify/table.js";
 import { type TableReport, type VerifyReport, verify } from "../migrate/verify.js";
+import { reasonText } from "./reason.js";
 import { counted, countedAs, printable, type Terminal, write } from "./terminal.js";
 import { toolCommand } from "./tool.js";
 
@@ -128,7 +129,7 @@ export function lineOf(difference: Difference): string {
   const line = `${kind.padEnd(9)}  ${printable(key)}`;
   if (kind === "different") return `${line}  ${difference.columns.join(", ")}`;
   if (kind !== "refused") return line;
-  return `${line}  ${difference.column === null ? "" : `${difference.column}: `}${difference.reason}`;
+  return `${line}  ${difference.column === null ? "" : `${difference.column}: `}${reasonText(difference.reason)}`;
 }
 
 function printOthers(report: VerifyReport, terminal: Terminal, quiet: boolean): void {

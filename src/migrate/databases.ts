@@ -1,5 +1,5 @@
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
-import { type Pairing, pairDatabases } from "../data/catalogue/discover.js";
+import { type EpochChoices, type Pairing, pairDatabases } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine, Side } from "../engines/engine.js";
 import type { PostgresEngine } from "../engines/postgres.js";
@@ -85,18 +85,25 @@ export function configFor({ env = process.env, sqlite, postgres, batchSize }: To
   });
 }
 
+/** What the numbers of SQLite's columns of times count, as far as somebody has said so. */
+export function epochsFor({ epochs }: ToolOptions, config: Config): EpochChoices | undefined {
+  return epochs ?? config.epochs;
+}
+
 /**
  * Looks at both databases: which tables they share, and whether they are a pair.
  * @throws CONFIG_INVALID for a table that neither has.
  * @throws PAIR_MISMATCH where each has a partner, and not the other.
  */
-export async function sceneOf({ sqlite, postgres }: Databases, { tables, epochs }: ToolOptions): Promise<Scene> {
+export async function sceneOf({ config, sqlite, postgres }: Databases, options: ToolOptions): Promise<Scene> {
   // The states first: they tell whether the tables have changed since.
   const states = await statesOf(sqlite, postgres);
   const pairing = await sqlite.transaction({ mode: "read" }, (left) =>
-    postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right, epochs)),
+    postgres.transaction({ mode: "read", timeoutMs }, (right) =>
+      pairDatabases(left, right, epochsFor(options, config)),
+    ),
   );
-  const wanted = onlyTables(pairing, tables);
+  const wanted = onlyTables(pairing, options.tables);
   // In a pair rows may hang on those of a table that was not asked for.
   const graph = new TableGraph(states === null ? wanted.tables : pairing.tables);
   return { pairing: wanted, graph, states };

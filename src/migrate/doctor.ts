@@ -1,5 +1,6 @@
 import { type Config, postgresVariables, targetName } from "../config.js";
 import {
+  assertEpochs,
   type DiscoveredTable,
   discoverPostgres,
   discoverSqlite,
@@ -14,7 +15,7 @@ import { TableGraph } from "../data/graph.js";
 import type { Table } from "../data/table.js";
 import type { Engine, Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
-import { configFor, onlyTables, openEngine } from "./databases.js";
+import { configFor, epochsFor, onlyTables, openEngine } from "./databases.js";
 import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
 import { FindingGroups } from "./doctor/groups.js";
 import { type Plan, planTables, presentTables } from "./doctor/plan.js";
@@ -162,8 +163,11 @@ class Examination {
     const left = await this.#sqlite.transaction({ mode: "read" }, discoverSqlite);
     const right = await this.#postgres.transaction({ mode: "read", timeoutMs: catalogueTimeoutMs }, discoverPostgres);
     const plan = await this.#plan(left, right);
-    const paired = onlyTables(pairTables(left, plan.tables), this.#options.tables);
-    const pairing = await this.#reading((reader) => surveyPairing(reader, paired, this.#options.epochs));
+    const all = pairTables(left, plan.tables);
+    const epochs = epochsFor(this.#options, this.#config);
+    assertEpochs(epochs, all);
+    const paired = onlyTables(all, this.#options.tables);
+    const pairing = await this.#reading((reader) => surveyPairing(reader, paired, epochs));
     return { pairing, plan };
   }
 

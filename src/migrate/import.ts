@@ -1,5 +1,10 @@
 import { type Config, targetName } from "../config.js";
-import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
+import {
+  type DiscoveredTable,
+  discoverPostgres,
+  discoverSqlite,
+  type EpochChoices,
+} from "../data/catalogue/discover.js";
 import { matchNames } from "../data/catalogue/match.js";
 import { componentsOf } from "../data/components.js";
 import { TableGraph } from "../data/graph.js";
@@ -8,7 +13,7 @@ import { DualDbError, hasCode } from "../errors.js";
 import { readPostgresState, readSqliteState } from "../shadow/state.js";
 import { tidyTable } from "./copy/aftermath.js";
 import type { FindingCount, LeftOut } from "./copy/report.js";
-import { configFor, withEngine } from "./databases.js";
+import { configFor, epochsFor, withEngine } from "./databases.js";
 import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
@@ -114,7 +119,7 @@ async function importInto(
   const { side } = engine;
   const schema = side === "postgres" || config.sqlite.file === null ? "main" : "temp";
   const planned = await engine.transaction({ mode: "read", timeoutMs }, (reader) =>
-    plan(side, reader, source, options),
+    plan(side, reader, source, epochsFor(options, config)),
   );
   // Else SQLite keeps what is staged in memory, however much it is.
   if (schema === "temp") await engine.write([statement("PRAGMA temp_store = FILE")]);
@@ -216,7 +221,7 @@ async function plan(
   side: Side,
   reader: Transaction,
   { files }: ImportSource,
-  { epochs }: ImportOptions,
+  epochs: EpochChoices | undefined,
 ): Promise<Plan> {
   const found = await (side === "sqlite" ? discoverSqlite(reader) : discoverPostgres(reader));
   const names = matchNames(

@@ -14,7 +14,7 @@ export interface ToolOptions {
   readonly tables?: readonly string[];
   /**
    * How columns of SQLite count time, by `table.column`, or under `*` for all of them: for those whose rows do not tell, and where they do,
-   * in its place. `epochChoices` reads what a command line says.
+   * in its place. MIGRATION_EPOCHS by default.
    */
   readonly epochs?: EpochChoices;
   /** Rows in one step; MIGRATION_BATCH_SIZE by default, else what suits the table. */

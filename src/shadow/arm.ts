@@ -1,7 +1,9 @@
 import sql from "sql-template-tag";
 import {
+  assertEpochs,
   discoverPostgres,
   discoverSqlite,
+  type EpochChoices,
   type Pairing,
   pairTables,
   surveyPairing,
@@ -46,14 +48,19 @@ const lockSeconds = 5;
 /**
  * Makes a pair of two databases, once: triggers on every shared table, and every existing key of both sides in the primary's journal, so
  * that rows from before are simply owed. A table whose triggers are not those of this version is armed again; where our own tables were
- * dropped they are made anew, and everything is.
+ * dropped they are made anew, and everything is. `epochs`: what is known of SQLite's numbers for times beside what its rows tell.
  * @throws PAIR_MISMATCH when one of them belongs to another database.
- * @throws SCHEMA_MISSING when one side lacks a column that the other has.
+ * @throws SCHEMA_MISSING when one side lacks a column that the other has. CONFIG_INVALID where `epochs` names no column of times.
  */
-export async function arm(sqlite: Engine, postgres: Engine, clock: () => number): Promise<Armed> {
+export async function arm(
+  sqlite: Engine,
+  postgres: Engine,
+  clock: () => number,
+  epochs?: EpochChoices,
+): Promise<Armed> {
   return postgres.transaction({ mode: "write", timeoutMs: longestMs }, async (transaction) => {
     await transaction.script(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
-    const found = await look(sqlite, transaction);
+    const found = await look(sqlite, transaction, epochs);
     assertPartners(found.states);
     assertComplete(found.pairing);
     assertNoneGone(found);
@@ -89,14 +96,14 @@ interface Found {
   readonly triggers: Readonly<Record<Side, ReadonlyMap<string, string>>>;
 }
 
-async function look(sqlite: Engine, postgres: Transaction): Promise<Found> {
+async function look(sqlite: Engine, postgres: Transaction, epochs: EpochChoices | undefined): Promise<Found> {
   const gone = await lostTables(postgres, "postgres");
   const state = await lockPostgresState(postgres);
   const there = await discoverPostgres(postgres);
   const here = await sqlite.transaction({ mode: "read" }, async (reader) => ({
     lost: await lostTables(reader, "sqlite"),
     state: await readSqliteState(reader),
-    pairing: await surveyPairing(reader, pairTables(await discoverSqlite(reader), there)),
+    pairing: await surveyed(reader, pairTables(await discoverSqlite(reader), there), epochs),
     triggers: await sqliteDefinitions(reader),
   }));
   return {
@@ -106,6 +113,11 @@ async function look(sqlite: Engine, postgres: Transaction): Promise<Found> {
     pairing: here.pairing,
     triggers: { sqlite: here.triggers, postgres: await postgresDefinitions(postgres) },
   };
+}
+
+function surveyed(sqlite: Transaction, pairing: Pairing, epochs: EpochChoices | undefined): Promise<Pairing> {
+  assertEpochs(epochs, pairing);
+  return surveyPairing(sqlite, pairing, epochs);
 }
 
 async function currentSchema(transaction: Transaction): Promise<string> {

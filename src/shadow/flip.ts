@@ -255,10 +255,11 @@ export class Flip {
 export function flipRefused(wanted: Side, refusals: readonly Refusal[]): DualDbError {
   const side = wanted === "postgres" ? "PostgreSQL" : "SQLite";
   const rows = refusals.map(({ entry: { table, key }, ...refusal }) => ({ table, key, reason: refusalText(refusal) }));
+  const [first] = rows;
   const why =
-    rows.length === 0
+    first === undefined
       ? "too many rows were still owed when the time was over (FLIP_TIMEOUT_MS)"
-      : `it refuses ${rows.length} row(s), the first one in table ${rows[0]?.table}`;
+      : `it refuses ${rows.length} row(s), the first one in table ${first.table} (${first.reason})`;
   return new DualDbError(
     "FLIP_REFUSED",
     `${side} was not made primary: ${why}. The former primary goes on; mend the rows named in details.refusals and start again.`,

@@ -1,4 +1,4 @@
-import type { Pairing } from "../data/catalogue/discover.js";
+import { type EpochChoices, type Pairing, surveyAgain } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
@@ -6,6 +6,7 @@ import type { Logger } from "../logger.js";
 import { arm } from "./arm.js";
 import { Flip, type FlipEvents } from "./flip.js";
 import { type FaultPoint, Mirror, type Pair } from "./mirror.js";
+import type { Catalogues } from "./state.js";
 
 /** PostgreSQL beside SQLite, connected, checked and armed: what relay and flips work with. */
 export interface Engaged {
@@ -22,6 +23,8 @@ export interface PartnerParts {
   /** Throws SCHEMA_MISSING where PostgreSQL's tables are not those of this version. */
   readonly requireSchema: (engine: Engine) => Promise<void>;
   readonly clock: () => number;
+  /** What SQLite's numbers for times count, where somebody has said so. */
+  readonly epochs: EpochChoices | undefined;
   readonly timeoutMs: number;
   readonly events: FlipEvents;
   readonly logger: Logger;
@@ -90,6 +93,20 @@ export class Partner {
     }
   }
 
+  /**
+   * Looks again at how SQLite writes the times of these tables, where nobody could tell before: rows have come since. Tells whether something
+   * has been decided.
+   */
+  async surveyAgain(tables: ReadonlySet<string>): Promise<boolean> {
+    const { pair, pairing } = await this.engage();
+    const surveyed = await this.#parts.sqlite.transaction({ mode: "read" }, (reader) =>
+      surveyAgain(reader, pairing, tables),
+    );
+    if (surveyed === null) return false;
+    this.#engaged = Promise.resolve(this.#engagedWith(pair.postgres, surveyed, pair.catalogues));
+    return true;
+  }
+
   /** Looks at both databases again before they are next used, after something was found missing or changed. */
   forget(): void {
     this.#engaged = null;
@@ -97,21 +114,26 @@ export class Partner {
   }
 
   async #tryToEngage(): Promise<Engaged> {
-    const { sqlite, clock, timeoutMs, events, logger, reached } = this.#parts;
+    const { sqlite, clock, epochs, logger } = this.#parts;
     const postgres = await this.#parts.postgres();
     await this.#parts.requireSchema(postgres);
-    const { pairing, catalogues, armed, unarmed, undecided, refused } = await arm(sqlite, postgres, clock);
+    const { pairing, catalogues, armed, unarmed, undecided, refused } = await arm(sqlite, postgres, clock, epochs);
     if (armed.length > 0)
       logger.info({ event: "armed", tables: armed }, "tables armed, their rows are owed to the other side");
     for (const finding of refused) logger.error({ event: "refused", ...finding }, "row refused by the other side");
-    const tables = { graph: new TableGraph(pairing.tables), dependents: pairing.dependents };
-    const pair = { sqlite, postgres, ...tables, catalogues, timeoutMs, reached };
-    const mirror = new Mirror(pair);
     if (unarmed.length > 0) this.forget();
     if (undecided.length > 0) this.#lookAgainAt = performance.now() + undecidedMs;
     this.#problem = null;
-    this.#latest = { pair, mirror, flip: new Flip(pair, mirror, clock, events), pairing };
     this.#tellUnmirrored(pairing);
+    return this.#engagedWith(postgres, pairing, catalogues);
+  }
+
+  #engagedWith(postgres: Engine, pairing: Pairing, catalogues: Catalogues): Engaged {
+    const { sqlite, clock, timeoutMs, events, reached } = this.#parts;
+    const tables = { graph: new TableGraph(pairing.tables), dependents: pairing.dependents };
+    const pair = { sqlite, postgres, ...tables, catalogues, timeoutMs, reached };
+    const mirror = new Mirror(pair);
+    this.#latest = { pair, mirror, flip: new Flip(pair, mirror, clock, events), pairing };
     return this.#latest;
   }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { undecidedTime } from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
 import type { Side } from "../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../errors.js";
@@ -41,6 +42,9 @@ const pollMs = 1_000;
 const firstBackOffMs = 100;
 const longestBackOffMs = 15_000;
 const quarantineRetryMs = 600_000;
+/** How often it looks again what numbers count that nobody could tell: at most so often, and for so small a part of its time. */
+const surveyPauseMs = 1_000;
+const surveyShare = 0.01;
 const hangingMs = 1_000;
 const longestRestMs = 25;
 /** Whoever changes the schema more often is waited for as after a failure. */
@@ -60,6 +64,9 @@ export class Relay {
   #lastError: DualDbError | null = null;
   #lastSuccessAt: number | null = null;
   #nextQuarantineAt = 0;
+  /** Tables with numbers for times that were refused since nobody could tell what they count. */
+  readonly #undecided = new Set<string>();
+  #nextSurveyAt = 0;
   #primary: Side | null = null;
   #batchBegan = Number.POSITIVE_INFINITY;
   /** How often in a row the tables have turned out to be others than they were. */
@@ -152,6 +159,7 @@ export class Relay {
       const engaged = await this.#parts.partner.engage();
       const settled = this.#primary !== null || (await this.#settle(engaged));
       if (settled && this.#parts.shadow && (nudged || (await this.#isOwed(engaged)))) await this.#drain(engaged);
+      if (await this.#surveyAgain()) this.#nudged = true;
       this.#succeeded();
       return this.#nudged || this.#primary === null ? 0 : pollMs;
     } catch (error) {
@@ -200,6 +208,18 @@ export class Relay {
     this.#batchBegan = Number.POSITIVE_INFINITY;
   }
 
+  /** Rows that came since may tell. Then those in quarantine, which wait for that, are tried at once. */
+  async #surveyAgain(): Promise<boolean> {
+    const { clock, partner } = this.#parts;
+    if (this.#undecided.size === 0 || clock() < this.#nextSurveyAt) return false;
+    const began = performance.now();
+    const isDecided = await partner.surveyAgain(new Set(this.#undecided));
+    this.#undecided.clear();
+    this.#nextSurveyAt = clock() + Math.max(surveyPauseMs, (performance.now() - began) / surveyShare);
+    if (isDecided) this.#nextQuarantineAt = 0;
+    return isDecided;
+  }
+
   #announce(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
@@ -214,6 +234,7 @@ export class Relay {
     }
     for (const { entry, column, reason } of refusals) {
       const { table, key, attempts } = entry;
+      if (reason === undecidedTime) this.#undecided.add(table);
       // It is tried again, and what is wrong with it is said once.
       if (attempts > 0) continue;
       const finding: Finding = { table, key, column, reason, action: "refused" };

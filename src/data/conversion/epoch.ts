@@ -1,11 +1,14 @@
 import { type ExactRow, statement, type Transaction } from "../../engines/engine.js";
-import { DualDbError } from "../../errors.js";
 import { typeOfColumn } from "../catalogue/postgres-type.js";
 import { chunks } from "../chunks.js";
 import { type Column, quote, type Table } from "../table.js";
+import { isTimeType } from "./time-column.js";
 
-/** How a column of SQLite writes its times: a count of seconds or milliseconds since 1970, ISO text, or what nobody can tell. */
-export type Epoch = "seconds" | "milliseconds" | "iso" | "mixed";
+/**
+ * How a column of SQLite writes its times: a count of seconds or milliseconds since 1970, ISO text, such text and numbers side by side, or
+ * numbers of which nobody can tell what they count.
+ */
+export type Epoch = "seconds" | "milliseconds" | "iso" | "mixed" | "undecided";
 
 /** The spelling that all ISO texts of a column share. */
 export interface IsoForm {
@@ -27,34 +30,40 @@ export interface Times {
 /** What the operator says of columns, by `table.column`, or of all columns under `*`. It goes before what a survey finds. */
 export type EpochChoices = ReadonlyMap<string, "seconds" | "milliseconds">;
 
-/**
- * Reads choices as a command line has them: `seconds` for all columns, `table.column=milliseconds` for one.
- * @throws CONFIG_INVALID for anything else.
- */
-export function epochChoices(texts: readonly string[]): EpochChoices {
-  return new Map(texts.map(choiceOf));
+const units: ReadonlyMap<string, "seconds" | "milliseconds"> = new Map([
+  ["s", "seconds"],
+  ["seconds", "seconds"],
+  ["ms", "milliseconds"],
+  ["milliseconds", "milliseconds"],
+]);
+
+/** Reads choices such as `orders.placed=s`, or `ms` for all columns; undefined where one of them is none. */
+export function epochChoices(texts: readonly string[]): EpochChoices | undefined {
+  const choices = texts.map(choiceOf);
+  return choices.includes(undefined) ? undefined : new Map(choices.filter((choice) => choice !== undefined));
 }
 
-function choiceOf(text: string): readonly [string, "seconds" | "milliseconds"] {
+function choiceOf(text: string): readonly [string, "seconds" | "milliseconds"] | undefined {
   const at = text.lastIndexOf("=");
-  const column = at === -1 ? "*" : text.slice(0, at);
-  const unit = text.slice(at + 1);
-  if ((unit === "seconds" || unit === "milliseconds") && (column === "*" || column.includes(".")))
-    return [column, unit];
-  throw new DualDbError(
-    "CONFIG_INVALID",
-    "--epoch takes TABLE.COLUMN=seconds, TABLE.COLUMN=milliseconds, or one of the words for all columns.",
-  );
+  const column = at === -1 ? "*" : text.slice(0, at).trim();
+  const unit = units.get(text.slice(at + 1).trim());
+  return unit === undefined || (column !== "*" && !/[^.]\.[^.]/.test(column)) ? undefined : [column, unit];
 }
 
 /** The columns whose times SQLite writes in a way that only its rows tell. */
 export function timeColumns(table: Table): Column[] {
-  return table.columns.filter((column) => /^(timestamp\b|date$)/.test(typeOfColumn(column).name));
+  return table.columns.filter((column) => isTimeType(typeOfColumn(column).name));
+}
+
+/** Whether nobody knows yet what numbers in a column of times count. */
+export function isUndecided({ times }: Column): boolean {
+  return times === undefined || times.epoch === "undecided";
 }
 
 /**
  * Reads these columns of SQLite's table whole, in one statement, and says of each how it writes times; nothing of one without a value.
- * Numbers count as seconds or milliseconds only where all of them can be, and some are dates after 1973: a day in 1970 is both.
+ * Numbers count as seconds or milliseconds only where there are several, all of them can be, and some are dates after 1973: one alone may
+ * be a slip, and a day in 1970 is both.
  */
 export async function surveyTimes(
   transaction: Transaction,
@@ -117,6 +126,7 @@ export function timesOf(row: ExactRow, index: number): Times | null {
   const iso = isoFormOf(row, index);
   const shared = iso === null ? {} : { iso };
   if (isos > 0) return { epoch: numbers > 0 ? "mixed" : "iso", ...shared };
+  if (numbers === 1) return { epoch: "undecided" };
   return { epoch: unitOf(Number(row[`smallest${index}`] ?? 0), Number(row[`largest${index}`] ?? 0)) };
 }
 
@@ -127,7 +137,7 @@ const millisecondsUntil = 1e14;
 
 function unitOf(smallest: number, largest: number): Epoch {
   if (largest >= secondsFrom && largest < millisecondsFrom) return "seconds";
-  return smallest >= millisecondsFrom && largest < millisecondsUntil ? "milliseconds" : "mixed";
+  return smallest >= millisecondsFrom && largest < millisecondsUntil ? "milliseconds" : "undecided";
 }
 
 function isoFormOf(row: ExactRow, index: number): IsoForm | null {

@@ -20,7 +20,7 @@ export function isTimeType(name: string): name is TimeType {
  */
 export function timeCarry(column: Column, type: TimeType, { limits }: PostgresType): Carry {
   const digits = limits[0] ?? 6;
-  const epoch = column.times?.epoch ?? "mixed";
+  const epoch = column.times?.epoch ?? "undecided";
   const isUtc = offsetOf(column.times?.iso?.zone ?? "Z");
   return (value, notes) => {
     if (value instanceof Uint8Array) return notes.refused("bytes in a column of times");
@@ -44,7 +44,7 @@ export function timeCarry(column: Column, type: TimeType, { limits }: PostgresTy
 
 /** The way back: in the form of SQLite's column, as it was surveyed; else ISO text. */
 export function timeToSqlite(column: Column, type: TimeType, { limits }: PostgresType): Carry {
-  const epoch = column.times?.epoch ?? (isNumeric(column) ? "mixed" : "iso");
+  const epoch = column.times?.epoch ?? (isNumeric(column) ? "undecided" : "iso");
   const form = column.times?.iso ?? isoFormOf(type, limits[0]);
   return (value, notes) => {
     const text = String(value);
@@ -53,7 +53,7 @@ export function timeToSqlite(column: Column, type: TimeType, { limits }: Postgre
     if (instant === null) return notes.refused("no time in a column of times");
     if (epoch === "seconds") return counted(instant, 1_000_000);
     if (epoch === "milliseconds") return counted(instant, 1_000);
-    if (epoch === "mixed" && column.times === undefined) return notes.refused(undecided);
+    if (epoch === "undecided") return notes.refused(undecidedTime);
     return isoText(instant, type, form, notes);
   };
 }
@@ -77,11 +77,12 @@ export function isoFormOf(type: TimeType, digits: number | undefined): IsoForm {
     : { separator: " ", zone: "", fraction };
 }
 
-const undecided =
-  "a number in a column of times, which may count seconds or milliseconds: say which with --epoch TABLE.COLUMN=seconds or =milliseconds";
+/** Why a time is refused whose column nobody knows enough of. */
+export const undecidedTime =
+  "a number in a column of times, which may count seconds or milliseconds: say which with MIGRATION_EPOCHS=TABLE.COLUMN=s (or =ms)";
 
 function fromNumber(number: number, epoch: Epoch, type: TimeType, digits: number, notes: Notes): ExactValue {
-  if (epoch !== "seconds" && epoch !== "milliseconds") return notes.refused(undecided);
+  if (epoch !== "seconds" && epoch !== "milliseconds") return notes.refused(undecidedTime);
   const perUnit = epoch === "seconds" ? 1_000_000 : 1_000;
   const unitsInADay = microsInADay / perUnit;
   const days = Math.floor(number / unitsInADay);
