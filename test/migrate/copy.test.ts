@@ -415,16 +415,16 @@ describe("two databases that are no pair", () => {
        INSERT INTO u SELECT 'u' || i, NULLIF('u' || 501 - i, 'u' || i), '2024-01-01 00:00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 500) AS i;`,
     );
     expect(counts(await both.copy({ from: "postgres" }))).toEqual([
-      ["t", 5_002, 5_000, 0, 2, 0],
+      ["t", 5_002, 5_001, 0, 1, 0],
       ["u", 500, 500, 0, 0, 0],
     ]);
-    expect(linesOf(join(both.rejects, "t.jsonl")).map(({ key }) => key)).toEqual(["9007199254740993", "-1"]);
+    expect(linesOf(join(both.rejects, "t.jsonl")).map(({ key }) => key)).toEqual(["-1"]);
     expect(counts(await both.copy({ from: "postgres" }))).toEqual([
-      ["t", 5_002, 0, 5_000, 2, 0],
+      ["t", 5_002, 0, 5_001, 1, 0],
       ["u", 500, 0, 500, 0, 0],
     ]);
     expect(counts(await both.copy())).toEqual([
-      ["t", 5_000, 0, 5_000, 0, 2],
+      ["t", 5_001, 0, 5_001, 0, 1],
       ["u", 500, 0, 500, 0, 0],
     ]);
   });

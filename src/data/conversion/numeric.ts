@@ -2,6 +2,7 @@ import type { ExactValue } from "../../engines/engine.js";
 import { type Affinity, affinityOf } from "../catalogue/sqlite-type.js";
 import type { Column } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
+import { infinityFor } from "./real-column.js";
 
 /**
  * Decimal numbers as text of exactly their digits, spelled as PostgreSQL prints them: those of a `numeric(9,2)` with two decimals. Digits
@@ -25,11 +26,13 @@ export function numericCarry([precision, scale = 0]: readonly number[]): Carry {
  * A number of SQLite where it says the same. Otherwise the digits as text, which a column of text keeps; one of numbers makes a float of
  * it, which is an alteration.
  */
-export function numericToSqlite({ sqliteType }: Column): Carry {
-  const affinity: Affinity = affinityOf(sqliteType ?? "NUMERIC");
+export function numericToSqlite({ sqliteType = "NUMERIC", ...column }: Column): Carry {
+  const affinity: Affinity = affinityOf(sqliteType);
   if (affinity === "text") return (value) => String(value);
+  const infinity = infinityFor({ ...column, sqliteType });
   return (value, notes) => {
     const text = String(value);
+    if (/^-?Infinity$/.test(text)) return infinity(Number(text)) ?? text;
     const number = exactNumber(text);
     const isFloat = affinity === "real" && typeof number === "bigint";
     if (number !== null && !(isFloat && BigInt(Number(number)) !== number)) return number;

@@ -1,10 +1,28 @@
 import type { ExactValue } from "../../engines/engine.js";
+import { affinityOf } from "../catalogue/sqlite-type.js";
+import type { Column } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
 import { numberOf } from "./integer-column.js";
 
 /** Floats of 8 bytes, or of 4 where the type is `real`. */
 export function realCarry(type: string): Carry {
   return type === "real" ? singleCarry : doubleCarry;
+}
+
+/** The way back. A column of numbers takes infinity, too; NaN SQLite has not. */
+export function realToSqlite(column: Column): Carry {
+  const infinity = infinityFor(column);
+  return (value, notes) => {
+    if (typeof value !== "number" || Number.isFinite(value)) return value;
+    return infinity(value) ?? notes.refused("a number that is not finite");
+  };
+}
+
+/** The driver cannot bind infinity: it goes as text of a number so large that a column of numbers makes infinity of it. null for NaN. */
+export function infinityFor({ sqliteType = "REAL" }: Column): (value: number) => string | null {
+  const affinity = affinityOf(sqliteType);
+  if (affinity === "text" || affinity === "none") return () => null;
+  return (value) => (Number.isNaN(value) ? null : value > 0 ? "9e999" : "-9e999");
 }
 
 function doubleCarry(value: Exclude<ExactValue, null>, notes: Notes): number | null {

@@ -4,6 +4,7 @@ import { affinityOf } from "../catalogue/sqlite-type.js";
 import type { Column } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
 import { numericToSqlite } from "./numeric.js";
+import { realToSqlite } from "./real-column.js";
 import { isRespelledNumber } from "./respelled-number.js";
 import { isTimeType, timeToSqlite } from "./time-column.js";
 import { uuidToSqlite } from "./uuid.js";
@@ -11,8 +12,8 @@ import { unwrapText } from "./wrapper.js";
 
 /**
  * What brings PostgreSQL's values to a column of SQLite, so that they come back as the same; null where they go as they are. Arrays,
- * ranges and other types of PostgreSQL alone are its text, `NaN` of a `numeric` and `infinity` of a time too. A float that is not finite is
- * refused: the driver cannot bind it.
+ * ranges and other types of PostgreSQL alone are its text, `NaN` of a `numeric` and `infinity` of a time too. A float that is `NaN` is
+ * refused.
  */
 export function carryToSqlite(column: Column): Carry | null {
   const type = typeOfColumn(column);
@@ -23,7 +24,7 @@ export function carryToSqlite(column: Column): Carry | null {
     case "bigint":
       return affinityOf(column.sqliteType ?? "INTEGER") === "real" ? floatingInteger : null;
     case "real":
-      return finite;
+      return realToSqlite(column);
     case "json":
       return (value) => (typeof value === "string" ? unwrapText(value) : value);
     case "numeric":
@@ -36,10 +37,6 @@ export function carryToSqlite(column: Column): Carry | null {
       if (isTimeType(type.name)) return timeToSqlite(column, type.name, type);
       return type.name === "uuid" ? uuidToSqlite(column) : null;
   }
-}
-
-function finite(value: Exclude<ExactValue, null>, notes: Notes): ExactValue {
-  return typeof value === "number" && !Number.isFinite(value) ? notes.refused("a number that is not finite") : value;
 }
 
 function floatingInteger(value: Exclude<ExactValue, null>, notes: Notes): ExactValue {
