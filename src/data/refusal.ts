@@ -54,8 +54,8 @@ function namedBy({ column, details }: DualDbError): readonly string[] | undefine
 
 /** Why a database refuses a row, in words that hold names and codes, and never a value. */
 export function reasonOf(error: DualDbError): string {
-  const { sqlState, constraint, driverCode } = error.details;
-  const meaning = meanings[String(sqlState ?? constraint)];
+  const { sqlState, constraint, driverCode, limit } = error.details;
+  const meaning = limit === "page" ? largerThanAPage : meanings[String(sqlState ?? constraint)];
   if (meaning !== undefined) return sqlState === undefined ? meaning : `${meaning} (${constraint ?? sqlState})`;
   const where = [error.table, error.column].filter((name) => name !== undefined).join(".");
   return [error.code, where, String(sqlState ?? constraint ?? driverCode ?? "")]
@@ -66,6 +66,7 @@ export function reasonOf(error: DualDbError): string {
 /** Why a row without its parent cannot go. */
 export const orphaned = "the row that its foreign key points to is not there";
 
+const largerThanAPage = "the row is larger than a page of PostgreSQL";
 const nullRefused = "NULL in a column that is NOT NULL";
 const duplicate = "another row has the same unique value";
 const checkFailed = "a CHECK does not hold";

@@ -94,8 +94,14 @@ function optionsOf(error: unknown, { table, column }: Finding): ErrorOptions {
     ...(constraint === undefined ? {} : { constraint }),
     ...(columns === undefined ? {} : { columns }),
     ...(line === undefined ? {} : { line }),
+    ...(isLargerThanAPage(error) ? { limit: "page" } : {}),
   };
   return { ...options, column: column ?? named, details };
+}
+
+/** Of the limits that share a state only the place in the server tells which one it was, in whatever language. */
+function isLargerThanAPage({ code, routine }: ServerError): boolean {
+  return code === "54000" && routine === "RelationGetBufferForTuple";
 }
 
 /** The line of a COPY's data that is at fault, from 1, and the column where the server names one. */

@@ -13,6 +13,8 @@ import { rolledBack } from "./rolled-back.js";
 const longForBtree = 2_600;
 /** Text that may make a search vector of more than 1 MB: each word costs more there than in the text. */
 const longForSearch = 200_000;
+/** With fewer columns any row fits into a page of 8 KiB: a large value leaves 18 bytes there. */
+const columnsInAPage = 400;
 const trialName = "dualdb_trial";
 const uniqueViolation = "23505";
 
@@ -37,7 +39,8 @@ export class Trial {
     this.#table = table;
     this.#target = { ...table, postgresName: trialName };
     this.#own = new OwnInput(table);
-    this.#every = target.checks.length > 0 || table.columns.some(({ kind }) => kind === "other");
+    const isWide = table.columns.length > columnsInAPage;
+    this.#every = isWide || target.checks.length > 0 || table.columns.some(({ kind }) => kind === "other");
     this.#btree = textColumns(table, columnsOf(target.indexes.filter(({ method }) => method !== "gin")));
     this.#search =
       target.indexes.some(({ method }) => method === "gin") || target.generated.length > 0
@@ -118,7 +121,7 @@ export class Trial {
       action: "refused",
     });
     const { column: named } = refusedBecause(this.#table, error);
-    if (named !== "") return about(named, undefined);
+    if (named !== "" || error.details.limit === "page") return about(named, undefined);
     for (const [index, column] of longestFirst(this.#table, row)) {
       if (row.values[index] === null || this.#table.key.includes(column.name)) continue;
       const without = row.values.with(index, column.notNull ? (standIns[column.kind] ?? null) : null);
