@@ -1,12 +1,13 @@
 import sql from "sql-template-tag";
-import { literal, nameOn, quotedOn, type Table } from "../data/table.js";
+import { columnOf, literal, nameOn, quote, quotedOn, type Table } from "../data/table.js";
 import type { Transaction } from "../engines/engine.js";
 
 /** A sequence of PostgreSQL that gives a column its numbers. One that counts down is none. */
 export interface Counter {
   readonly table: Table;
-  /** Both as SQL identifiers. */
+  /** As an SQL identifier. */
   readonly sequence: string;
+  /** By PostgreSQL's name. */
   readonly column: string;
   /** Whether this user may set it. */
   readonly settable: boolean;
@@ -16,7 +17,7 @@ export interface Counter {
 export async function countersOf(postgres: Transaction, tables: readonly Table[]): Promise<Counter[]> {
   const byName = new Map(tables.map((table) => [nameOn("postgres", table), table]));
   const rows = await postgres.query(sql`
-    SELECT DISTINCT t.relname AS name, s.oid::regclass::text AS sequence, quote_ident(a.attname) AS column,
+    SELECT DISTINCT t.relname AS name, s.oid::regclass::text AS sequence, a.attname AS column,
       has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE') AS settable
     FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
       LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
@@ -33,13 +34,77 @@ export async function countersOf(postgres: Transaction, tables: readonly Table[]
   });
 }
 
-/** Has the counters go on behind the highest value of their columns, in one round trip. They never go back. */
-export async function advance(postgres: Transaction, counters: readonly Counter[]): Promise<void> {
-  const texts = counters.map(({ table, sequence, column }) => {
-    const highest = `SELECT max(${column})::bigint AS n FROM ${quotedOn("postgres", table)}`;
+/** The highest number that was ever given to a row of a table, by the table's name: it is not given again, though the row be gone. */
+export type GivenNumbers = ReadonlyMap<string, bigint>;
+
+const noneGiven: GivenNumbers = new Map();
+
+/** Those of SQLite's tables with AUTOINCREMENT. */
+export async function givenBySqlite(sqlite: Transaction): Promise<GivenNumbers> {
+  if (!(await hasCounters(sqlite))) return noneGiven;
+  const rows = await sqlite.query(sql`SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'`);
+  return new Map(rows.map(({ name, seq }) => [String(name), BigInt(seq as bigint)]));
+}
+
+/**
+ * Has the counters go on behind the highest value of their columns, and behind what SQLite has given, in one round trip. They never go
+ * back.
+ */
+export async function advance(
+  postgres: Transaction,
+  counters: readonly Counter[],
+  given: GivenNumbers = noneGiven,
+): Promise<void> {
+  const texts = counters.map((counter) => {
+    const { table, sequence, column } = counter;
+    const values = [
+      `max(${quote(column)})::bigint`,
+      ...(countsRows(counter) ? [String(given.get(table.name) ?? "NULL")] : []),
+    ];
+    const highest = `SELECT least(greatest(${values.join(", ")}), q.seqmax) AS n FROM ${quotedOn("postgres", table)}`;
     // A sequence that has never been used says so by its is_called.
-    return `SELECT setval(${literal(sequence)}, h.n) FROM (${highest}) AS h, ${sequence} AS s
-      WHERE h.n > s.last_value OR (h.n = s.last_value AND NOT s.is_called)`;
+    return `SELECT setval(${literal(sequence)}, h.n) FROM pg_sequence AS q, LATERAL (${highest}) AS h, ${sequence} AS s
+      WHERE q.seqrelid = ${literal(sequence)}::regclass AND (h.n > s.last_value OR (h.n = s.last_value AND NOT s.is_called))`;
   });
   if (texts.length > 0) await postgres.script(texts.join(";\n"));
+}
+
+/** SQLite keeps its counters in a table that comes with the first AUTOINCREMENT. */
+async function hasCounters(sqlite: Transaction): Promise<boolean> {
+  const rows = await sqlite.query(sql`SELECT 1 AS one FROM sqlite_master WHERE name = 'sqlite_sequence'`);
+  return rows.length > 0;
+}
+
+/** Those of PostgreSQL's counters of keys. */
+export async function givenByPostgres(postgres: Transaction, tables: readonly Table[]): Promise<GivenNumbers> {
+  const counters = (await countersOf(postgres, tables)).filter(countsRows);
+  const sequences = counters.map(({ sequence }) => sequence);
+  const rows = await postgres.query(
+    sql`SELECT pg_sequence_last_value(s.name::regclass) AS last FROM unnest(${sequences}::text[]) WITH ORDINALITY AS s (name, n) ORDER BY s.n`,
+  );
+  return new Map(
+    counters.flatMap(({ table }, index) => {
+      const last = rows[index]?.last;
+      return typeof last === "bigint" ? [[table.name, last] as const] : [];
+    }),
+  );
+}
+
+/** Has SQLite's AUTOINCREMENT go on behind these numbers. It never goes back. */
+export async function advanceSqlite(sqlite: Transaction, given: GivenNumbers): Promise<void> {
+  if (given.size === 0 || !(await hasCounters(sqlite))) return;
+  const there = await givenBySqlite(sqlite);
+  for (const [table, last] of given) {
+    const known = there.get(table);
+    if (known === undefined)
+      await sqlite.execute(sql`INSERT INTO sqlite_sequence (name, seq)
+        SELECT name, ${last} FROM sqlite_master WHERE type = 'table' AND name = ${table} AND sql LIKE '%AUTOINCREMENT%'`);
+    else if (known < last) await sqlite.execute(sql`UPDATE sqlite_sequence SET seq = ${last} WHERE name = ${table}`);
+  }
+}
+
+/** Whether a counter is of the one column that SQLite's own may be of, the key. */
+function countsRows({ table, column }: Counter): boolean {
+  const [key, ...others] = table.key;
+  return key !== undefined && others.length === 0 && nameOn("postgres", columnOf(table, key)) === column;
 }

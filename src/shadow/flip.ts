@@ -2,7 +2,7 @@ import sql, { raw } from "sql-template-tag";
 import { quotedOn } from "../data/table.js";
 import type { Side, Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
-import { advance, countersOf } from "./counters.js";
+import { advance, advanceSqlite, countersOf, givenByPostgres, givenBySqlite } from "./counters.js";
 import { type Entry, Journal, type Refusal, refusalText } from "./journal.js";
 import { type Mirror, overtaken, type Pair } from "./mirror.js";
 import { type Conflict, type Recovered, Recovery } from "./recovery.js";
@@ -186,10 +186,12 @@ export class Flip {
    * nobody could write if that stopped the flip here, and `dualdb verify` names it.
    */
   async #advanceCounters(postgres: Transaction): Promise<void> {
-    const counters = await countersOf(postgres, this.#pair.graph.tables);
+    const { sqlite, graph } = this.#pair;
+    const counters = await countersOf(postgres, graph.tables);
     await advance(
       postgres,
       counters.filter(({ settable }) => settable),
+      await sqlite.transaction({ mode: "read" }, givenBySqlite),
     );
   }
 
@@ -211,6 +213,8 @@ export class Flip {
     return this.#locked(async (states, transaction) => {
       if (nextStep(states, "sqlite") !== "enter-sqlite" || !(await this.#journals.postgres.isEmpty(transaction)))
         throw overtaken();
+      const given = await givenByPostgres(transaction, this.#pair.graph.tables);
+      await this.#pair.sqlite.transaction({ mode: "write" }, (sqlite) => advanceSqlite(sqlite, given));
       await this.#moveSqlite(states, { primary: "sqlite", forced: false });
     });
   }

@@ -137,6 +137,9 @@ function columnNotes({ table, columns }: TypedTable): DefinitionNote[] {
         : [note(column.name, `compared by ${column.collation} in SQLite, by its bytes in PostgreSQL`)]),
     ]),
     ...table.generated.map(({ name }) => note(name, "computed by SQLite: left out")),
+    ...table.options
+      .filter((option) => option === "WITHOUT ROWID")
+      .map((option) => note(null, `${option} has no counterpart: PostgreSQL keeps the rows apart from the key`)),
     ...table.checks.map((check) => note(null, `CHECK (${check}) is left out`)),
     ...keyNotes({ table, columns }).map((text) => note(null, text)),
   ];

@@ -6,7 +6,8 @@ import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { statement, type Transaction } from "../../engines/engine.js";
 import type { PostgresTransaction } from "../../engines/postgres-session.js";
-import { tidyTable } from "./aftermath.js";
+import { givenBySqlite } from "../../shadow/counters.js";
+import { advanceCounters, tidyTable } from "./aftermath.js";
 import type { Batch, RefusedRow } from "./batch.js";
 import { CycleLoad, type Orphan } from "./cycle-load.js";
 import { inLanes, lanesOf } from "./lanes.js";
@@ -162,7 +163,10 @@ class IntoPostgres {
   }
 
   async #finish(one: TableRun): Promise<CopiedTable> {
-    if (one.tally.written > 0) await this.#transactions.lasting((target) => tidyTable(target, one.table));
+    const given = await givenBySqlite(this.#source);
+    if (one.tally.written > 0) await this.#transactions.lasting((target) => tidyTable(target, one.table, given));
+    else if (given.has(one.table.name))
+      await this.#transactions.lasting((target) => advanceCounters(target, one.table, given));
     return one.finish();
   }
 

@@ -8,6 +8,7 @@ import { rowsOf } from "../../data/rows/rows.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { type Side, statement, type Transaction } from "../../engines/engine.js";
+import { givenBySqlite } from "../../shadow/counters.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
 import { assertSameCatalogues, cataloguesOf, lockPostgresState, readSqliteState } from "../../shadow/state.js";
@@ -47,8 +48,9 @@ export async function copyInPair(run: CopyRun, from: Side, tables: readonly Tabl
   return copied;
 }
 
-function tidy({ databases }: CopyRun, table: Table): Promise<void> {
-  return databases.postgres.transaction({ mode: "write", timeoutMs }, (transaction) => tidyTable(transaction, table));
+async function tidy({ databases: { sqlite, postgres } }: CopyRun, table: Table): Promise<void> {
+  const given = await sqlite.transaction({ mode: "read" }, givenBySqlite);
+  await postgres.transaction({ mode: "write", timeoutMs }, (transaction) => tidyTable(transaction, table, given));
 }
 
 async function owed({ databases }: CopyRun, from: Side, { name }: Table): Promise<number> {
