@@ -3,7 +3,7 @@ import type { Side } from "../engines/engine.js";
 import { type CopiedTable, type CopyReport, copy, type FindingCount } from "../migrate/copy.js";
 import { reasonText } from "./reason.js";
 import { counted, inColumns, printable, type Terminal, write } from "./terminal.js";
-import { type OwnOptions, toolCommand } from "./tool.js";
+import { type Already, type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alreadyThere, setAside, extra, milliseconds,
@@ -47,9 +47,16 @@ function configure(command: Command): void {
 function run(
   options: Parameters<typeof copy>[0],
   { from, createTables, strict, rejects, retryRejects }: OwnOptions,
+  already: Already<CopyReport>,
 ): Promise<CopyReport> {
+  const created: string[] = [];
+  const onCreated = (sql: string) => {
+    created.push(sql);
+    already({ created }, `${sql};`);
+  };
   return copy({
     ...options,
+    onCreated,
     ...(from === undefined ? {} : { from: from as Side }),
     ...(rejects === undefined ? {} : { rejects: String(rejects) }),
     createTables: createTables === true,
@@ -63,10 +70,9 @@ function status({ tables, leftOut }: CopyReport): 0 | 3 {
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
-  const { tables, leftOut, rejects, created, notes } = report;
+  const { tables, leftOut, rejects, notes } = report;
   const line = (colour: Parameters<typeof write>[2], text: string, hang?: number) =>
     write(terminal.stdout, terminal, colour, text, hang);
-  for (const sql of created) line("dim", `${sql};`);
   for (const { table, column, text } of notes)
     line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`, 2);
   const [heading = "", ...lines] = linesOf(report);

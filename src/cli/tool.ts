@@ -5,7 +5,7 @@ import type { ToolOptions } from "../migrate/options.js";
 import { helpText } from "./help-text.js";
 import { progressDisplay } from "./progress-display.js";
 import { reporting } from "./reporting.js";
-import type { Terminal } from "./terminal.js";
+import { type Terminal, write } from "./terminal.js";
 
 /** A command of the toolkit: a function, and how its result is shown. */
 export interface Tool<Result extends object> {
@@ -18,12 +18,15 @@ export interface Tool<Result extends object> {
   /** Options of the others that mean nothing here: they are understood, and not in the help. */
   readonly without?: readonly ("tables" | "epoch")[];
   /** Calls the function. `own` holds the parsed options of `configure`, and its arguments under `args`. */
-  readonly run: (options: ToolOptions, own: OwnOptions) => Promise<Result>;
+  readonly run: (options: ToolOptions, own: OwnOptions, already: Already<Result>) => Promise<Result>;
   /** The result for a person, on standard output. Called with `--quiet` too: then only what is amiss is worth a line. */
   readonly print: (result: Result, terminal: Terminal, quiet: boolean) => void;
   /** 0: done and equal; 3: done, but something differs or was set aside. */
   readonly status: (result: Result) => 0 | 1 | 3;
 }
+
+/** Takes what is done before the end, so that it is told whatever comes: a person sees the line at once, the document has it at its end. */
+export type Already<Result> = (part: Partial<Result>, line: string) => void;
 
 export type OwnOptions = Readonly<Record<string, unknown>> & { readonly args: readonly string[] };
 
@@ -86,7 +89,13 @@ async function runTool<Result extends object>(
       signal: terminal.interruption(),
       onProgress: display.show,
     };
-    const running = tool.run(options, { ...command.opts(), args: command.args }).finally(display.end);
+    const already: Already<Result> = (part, line) => {
+      Object.assign(document, part);
+      display.end();
+      if (!json) write(terminal.stdout, terminal, "dim", line);
+    };
+    const own = { ...command.opts(), args: command.args };
+    const running = tool.run(options, own, already).finally(display.end);
     const result = await running.catch((error: unknown) => {
       throw epoch === undefined ? error : namingEpoch(error);
     });

@@ -1,3 +1,4 @@
+import type { TableStatement } from "../data/definition/definition.js";
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import type { PairState } from "../shadow/state.js";
@@ -25,6 +26,8 @@ export interface CopyOptions extends ToolOptions {
   readonly strict?: boolean;
   /** The folder for rows that cannot go; `rejects` by default. */
   readonly rejects?: string;
+  /** Told of each statement that made a table, an index or a foreign key, as soon as it is there for good. It must not throw. */
+  readonly onCreated?: (sql: string) => void;
   /** Feed the rows of that folder back, once somebody has corrected them, instead of reading the source. */
   readonly retryRejects?: boolean;
 }
@@ -49,7 +52,14 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
   const began = performance.now();
   const beganAt = (options.clock ?? Date.now)();
   const from = sourceOf(options.from, states);
-  const made = options.createTables === true ? await create(databases, from, states, options) : null;
+  const created: string[] = [];
+  const onMade = (statements: readonly TableStatement[]) => {
+    for (const { sql } of statements) {
+      created.push(sql);
+      options.onCreated?.(sql);
+    }
+  };
+  const made = options.createTables === true ? await create(databases, from, states, options, onMade) : null;
   const scene = await sceneOf(databases, options);
   const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
   const run: CopyRun = {
@@ -59,7 +69,7 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
     rejects,
   };
   const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
-  const created = [...(made?.statements ?? []), ...((await made?.finish()) ?? [])];
+  await made?.finish();
   const report: CopyReport = {
     from,
     to: from === "sqlite" ? "postgres" : "sqlite",
@@ -80,8 +90,9 @@ function create(
   from: Side,
   states: PairState | null,
   options: CopyOptions,
+  onMade: (statements: readonly TableStatement[]) => void,
 ): Promise<CreatedTables> {
-  if (states === null) return createTables(databases, from, options);
+  if (states === null) return createTables(databases, from, options, onMade);
   throw new DualDbError(
     "CONFIG_INVALID",
     "These databases are a pair, whose tables are made by migrations: add one for each side, and run dualdb migrate.",

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { CopyReport } from "../../src/migrate/copy.js";
 import { commandLine } from "../support/command-line.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
@@ -70,6 +71,44 @@ describe("dualdb copy", () => {
       created: [],
       leftOut: [],
       rejects: null,
+    });
+  });
+
+  test("tells what it has made when it is interrupted, and goes on with tables that are called like columns", async () => {
+    const { file, url, args } = await library();
+    const interrupted = new AbortController();
+    const onScreen = (text: string) => {
+      if (text.includes("copy authors")) interrupted.abort();
+    };
+    const first = await commandLine(["copy", ...args, "--create-tables"], { signal: interrupted.signal, onScreen });
+    expect(first.status).toBe(130);
+    expect(first.out).toMatch(
+      /^CREATE TABLE "authors" [^;]*;\nCREATE TABLE "books" [^;]*;\nALTER TABLE "books" [^;]*;\n$/,
+    );
+    const engine = await openAt(file);
+    await script(engine, "CREATE TABLE price (id INTEGER PRIMARY KEY); CREATE TABLE author (id INTEGER PRIMARY KEY)");
+    await engine.close();
+    const again = await dualdb([...args, "--create-tables", "--json"]);
+    expect(again).toMatchObject({ status: 0, err: "" });
+    expect((JSON.parse(again.out) as CopyReport).created.map((sql) => sql.replace(/ \([\s\S]*$/, ""))).toEqual([
+      'CREATE TABLE "author"',
+      'CREATE TABLE "price"',
+      'CREATE INDEX "books_by_price" ON "books"',
+    ]);
+    expect(await runAt(url, "SELECT count(*)::int AS n FROM books")).toEqual([{ n: 1_200 }]);
+  });
+
+  test("tells what it has made in the document, too, when it fails", async () => {
+    const { file, args, rejects } = await library();
+    const engine = await openAt(file);
+    await script(engine, "INSERT INTO books (isbn) VALUES ('a' || char(0) || 'b')");
+    await engine.close();
+    writeFileSync(rejects, "");
+    const failed = await dualdb([...args, "--create-tables", "--json"]);
+    expect(JSON.parse(failed.out)).toMatchObject({
+      ok: false,
+      created: [expect.stringContaining("authors"), expect.stringContaining("books"), expect.stringContaining("ALTER")],
+      error: { code: "FILE_UNUSABLE" },
     });
   });
 

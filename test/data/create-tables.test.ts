@@ -42,8 +42,8 @@ async function define(sqlite: Engine): Promise<Definition> {
   return sqlite.transaction({ mode: "read" }, (transaction) => definePostgres(transaction, tables));
 }
 
-async function run(engine: Engine, statements: readonly string[]): Promise<void> {
-  for (const statement of statements) await script(engine, statement);
+async function run(engine: Engine, statements: Definition["tables"]): Promise<void> {
+  for (const { sql } of statements) await script(engine, sql);
 }
 
 /** Every row of every table with a key, parents first, from one side to the other. */
@@ -213,9 +213,17 @@ test("types are the richest in which every value survives, and notes say why oth
     expect(notes).toContainEqual(expect.stringMatching(expected));
   expect(definition.later).toEqual(
     expect.arrayContaining([
-      'CREATE INDEX "items_by_price" ON "items" ("price" DESC, "line")',
-      'CREATE UNIQUE INDEX "items_once" ON "items" ("customer", "line")',
-      'ALTER TABLE "items" ADD FOREIGN KEY ("customer") REFERENCES "Customer List" ("Id") ON DELETE CASCADE ON UPDATE SET NULL',
+      { table: "items", kind: "index", sql: 'CREATE INDEX "items_by_price" ON "items" ("price" DESC, "line")' },
+      {
+        table: "items",
+        kind: "unique index",
+        sql: 'CREATE UNIQUE INDEX "items_once" ON "items" ("customer", "line")',
+      },
+      {
+        table: "items",
+        kind: "foreign key",
+        sql: 'ALTER TABLE "items" ADD FOREIGN KEY ("customer") REFERENCES "Customer List" ("Id") ON DELETE CASCADE ON UPDATE SET NULL',
+      },
     ]),
   );
 });
@@ -264,7 +272,7 @@ test("columns that a foreign key joins have types that compare, and a primary ke
   const sqlite = await sqliteWith(registry);
   const postgres = await postgresWith("");
   const definition = await define(sqlite);
-  await run(postgres, [...definition.tables]);
+  await run(postgres, definition.tables);
   expect(await carry(sqlite, postgres, "postgres")).toEqual([]);
   await run(postgres, definition.later);
   const tables = await tablesOf(postgres);
@@ -301,6 +309,22 @@ test("columns whose names PostgreSQL keeps for itself are found under others", a
   const named = (name: string) => found.find((table) => table.name === name);
   expect(named("boxes")).toMatchObject({ key: ["label", "xmax_"], foreignKeys: [{ columns: ["xmax_"] }] });
   expect(named("insides")).toMatchObject({ foreignKeys: [{ parentColumns: ["label", "xmax_"] }] });
+});
+
+test("what has no name in SQLite is left out, and said", async () => {
+  const named = "CREATE TABLE u (id INTEGER PRIMARY KEY, a TEXT)";
+  const nameless = "PostgreSQL has no names without a character: the table is left out";
+  const column = await define(
+    await sqliteWith(`${named}; CREATE TABLE t (id INTEGER PRIMARY KEY, "" TEXT); INSERT INTO t VALUES (1, 'x')`),
+  );
+  expect(column.tables.map(({ table }) => table)).toEqual(["u"]);
+  expect(column.notes).toEqual([{ table: "t", column: "", text: nameless }]);
+  const table = await define(await sqliteWith(`${named}; CREATE TABLE "" (id INTEGER PRIMARY KEY)`));
+  expect(table.tables.map(({ table: name }) => name)).toEqual(["u"]);
+  expect(table.notes).toEqual([{ table: "", column: null, text: nameless }]);
+  const index = await define(await sqliteWith(`${named}; CREATE INDEX "" ON u (a)`));
+  expect(index.later).toEqual([]);
+  expect(index.notes.map(({ text }) => text)).toEqual(["the index  has a name without a character: left out"]);
 });
 
 test("clocks in SQLite's ISO forms go to PostgreSQL, and come back", async () => {

@@ -1,3 +1,4 @@
+import type { Index } from "../catalogue/catalogue.js";
 import type { ForeignKey } from "../table.js";
 import { quote } from "../table.js";
 
@@ -9,18 +10,37 @@ export interface DefinitionNote {
   readonly text: string;
 }
 
-/** SQL that makes tables, one statement in each element, without semicolons. */
+/** One statement, without a semicolon. */
+export interface TableStatement {
+  /** The table that it makes, or adds to. */
+  readonly table: string;
+  readonly sql: string;
+}
+
+/** What can be made when the rows are there; all but a plain index may refuse some of them then. */
+export interface LaterStatement extends TableStatement {
+  readonly kind: "index" | "unique index" | "foreign key";
+}
+
+/** SQL that makes tables. */
 export interface Definition {
   /** The tables with their keys, before any row. */
-  readonly tables: readonly string[];
+  readonly tables: readonly TableStatement[];
   /** What is cheaper after the rows: indexes, then foreign keys. */
-  readonly later: readonly string[];
+  readonly later: readonly LaterStatement[];
   readonly notes: readonly DefinitionNote[];
 }
 
 /** A CREATE TABLE, one column or constraint a line. */
 export function createTable(name: string, lines: readonly string[], options = ""): string {
   return `CREATE TABLE ${quote(name)} (\n${lines.map((line) => `  ${line}`).join(",\n")}\n)${options}`;
+}
+
+/** The statement that makes an index on plain columns, which both sides understand. */
+export function indexStatement(table: string, { name, unique, columns }: Index): LaterStatement {
+  const parts = columns.map(({ column, descending }) => `${quote(column ?? "")}${descending ? " DESC" : ""}`);
+  const sql = `CREATE ${unique ? "UNIQUE " : ""}INDEX ${quote(name)} ON ${quote(table)} (${parts.join(", ")})`;
+  return { table, kind: unique ? "unique index" : "index", sql };
 }
 
 /** Names in parentheses. */

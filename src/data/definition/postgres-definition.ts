@@ -58,10 +58,14 @@ export function postgresDefinition(surveyed: readonly SurveyedTable[]): Definiti
   const foreignKeys = postgresForeignKeys(tables);
   const indexes = tables.map(postgresIndexes);
   return {
-    tables: tables.map(tableText),
+    tables: tables.map((typed) => ({ table: typed.table.name, sql: tableText(typed) })),
     later: [
       ...indexes.flatMap(({ statements }) => statements),
-      ...foreignKeys.keys.map(({ table, key }) => `ALTER TABLE ${quote(table)} ADD ${foreignKeyClause(key)}`),
+      ...foreignKeys.keys.map(({ table, key }) => ({
+        table,
+        kind: "foreign key" as const,
+        sql: `ALTER TABLE ${quote(table)} ADD ${foreignKeyClause(key)}`,
+      })),
     ],
     notes: [
       ...obstacles,

@@ -1,19 +1,18 @@
 import type { Index } from "../catalogue/catalogue.js";
-import { quote } from "../table.js";
-import type { DefinitionNote } from "./definition.js";
+import { type DefinitionNote, indexStatement, type LaterStatement } from "./definition.js";
 import type { TypedTable } from "./postgres-definition.js";
 import { isTooLong } from "./postgres-names.js";
 
 /** The statements for a table's indexes on plain columns. */
 export function postgresIndexes({ table, columns }: TypedTable): {
-  readonly statements: readonly string[];
+  readonly statements: readonly LaterStatement[];
   readonly notes: readonly DefinitionNote[];
 } {
   const types = new Map(columns.map(({ column, type }) => [column.name, type]));
   const wanted = table.indexes.filter(({ constraint }) => !constraint);
   const found = wanted.map((index) => ({ index, obstacle: obstacleOf(index, types) }));
   return {
-    statements: found.filter(({ obstacle }) => obstacle === null).map(({ index }) => statementOf(table.name, index)),
+    statements: found.filter(({ obstacle }) => obstacle === null).map(({ index }) => indexStatement(table.name, index)),
     notes: found.flatMap(({ index, obstacle }) =>
       obstacle === null
         ? []
@@ -26,13 +25,9 @@ function obstacleOf({ columns, partial, name }: Index, types: ReadonlyMap<string
   if (partial) return "is of some of the rows only";
   if (columns.some(({ column }) => column === null)) return "is on an expression";
   if (columns.length > 32) return "has more columns than PostgreSQL's 32";
+  if (name === "") return "has a name without a character";
   if (isTooLong(name)) return "has a name that PostgreSQL would cut";
   const unordered = columns.find(({ column }) => types.get(column ?? "") === "json");
   if (unordered !== undefined) return `is on ${unordered.column}, of type json, which has no order`;
   return columns.some(({ column }) => !types.has(column ?? "")) ? "is on a computed column" : null;
-}
-
-function statementOf(table: string, { name, unique, columns }: Index): string {
-  const parts = columns.map(({ column, descending }) => `${quote(column ?? "")}${descending ? " DESC" : ""}`);
-  return `CREATE ${unique ? "UNIQUE " : ""}INDEX ${quote(name)} ON ${quote(table)} (${parts.join(", ")})`;
 }

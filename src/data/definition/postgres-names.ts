@@ -8,9 +8,11 @@ export function nameObstacle({ name, columns }: DiscoveredTable): DefinitionNote
     column,
     text: `${text}: the table is left out`,
   });
+  if (name === "") return [note(null, nameless)];
   if (isTooLong(name)) return [note(null, "PostgreSQL cuts names after 63 bytes")];
   if (columns.length > mostColumns) return [note(null, `PostgreSQL's tables end at ${mostColumns} columns`)];
   return columns.flatMap((column) => {
+    if (column.name === "") return [note(column.name, nameless)];
     if (isTooLong(column.name)) return [note(column.name, "PostgreSQL cuts names after 63 bytes")];
     return systemColumns.has(column.name)
       ? [note(column.name, "PostgreSQL has a column of that name in every table")]
@@ -23,5 +25,6 @@ export function isTooLong(name: string): boolean {
   return Buffer.byteLength(name) > 63;
 }
 
+const nameless = "PostgreSQL has no names without a character";
 const mostColumns = 1_600;
 const systemColumns: ReadonlySet<string> = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]);

@@ -1,7 +1,14 @@
 import type { DiscoveredColumn, DiscoveredTable, Index } from "../catalogue/catalogue.js";
 import { type PostgresType, typeOfColumn } from "../catalogue/postgres-type.js";
 import { quote } from "../table.js";
-import { createTable, type Definition, type DefinitionNote, foreignKeyClause, listed } from "./definition.js";
+import {
+  createTable,
+  type Definition,
+  type DefinitionNote,
+  foreignKeyClause,
+  indexStatement,
+  listed,
+} from "./definition.js";
 import { sqliteDefault } from "./sqlite-default.js";
 
 /**
@@ -11,8 +18,8 @@ import { sqliteDefault } from "./sqlite-default.js";
 export function sqliteDefinition(tables: readonly DiscoveredTable[]): Definition {
   const names = new Set(tables.map(({ name }) => name));
   return {
-    tables: tables.map((table) => tableText(table, names)),
-    later: tables.flatMap((table) => table.indexes.filter(isPlain).map((index) => indexText(table, index))),
+    tables: tables.map((table) => ({ table: table.name, sql: tableText(table, names) })),
+    later: tables.flatMap(({ name, indexes }) => indexes.filter(isPlain).map((index) => indexStatement(name, index))),
     notes: tables.flatMap((table) => notesOf(table, names)),
   };
 }
@@ -85,11 +92,6 @@ const declarations: Readonly<Record<string, (type: PostgresType) => string>> = {
 
 function isPlain({ constraint, partial, method, columns }: Index): boolean {
   return !constraint && !partial && method === "btree" && columns.every(({ column }) => column !== null);
-}
-
-function indexText({ name: table }: DiscoveredTable, { name, unique, columns }: Index): string {
-  const parts = columns.map(({ column, descending }) => `${quote(column ?? "")}${descending ? " DESC" : ""}`);
-  return `CREATE ${unique ? "UNIQUE " : ""}INDEX ${quote(name)} ON ${quote(table)} (${parts.join(", ")})`;
 }
 
 function uniqueConstraints({ indexes, primaryKey, columns }: DiscoveredTable): Index[] {

@@ -1,5 +1,5 @@
 import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/catalogue/discover.js";
-import type { Definition } from "../../data/definition/definition.js";
+import type { Definition, TableStatement } from "../../data/definition/definition.js";
 import { definePostgres } from "../../data/definition/postgres-definition.js";
 import { sqliteDefinition } from "../../data/definition/sqlite-definition.js";
 import { literal, quote } from "../../data/table.js";
@@ -12,13 +12,14 @@ import { timeoutMs } from "./run.js";
 
 /** Tables that were made for a copy, and what is cheaper to make when the rows are there. */
 export interface CreatedTables {
-  /** The SQL that has run, in its order. */
-  readonly statements: readonly string[];
   /** What the definitions leave out or make otherwise. */
   readonly notes: Definition["notes"];
-  /** To be called when the rows are there; resolves to the SQL that has run. */
-  finish(): Promise<readonly string[]>;
+  /** To be called when the rows are there. */
+  finish(): Promise<void>;
 }
+
+/** Told of statements that have run and been committed, in their order. */
+type OnMade = (statements: readonly TableStatement[]) => void;
 
 /**
  * Makes the tables that the target lacks. What decides about rows comes with the tables: keys, NOT NULL, unique indexes, foreign keys.
@@ -29,6 +30,7 @@ export async function createTables(
   { sqlite, postgres }: Databases,
   from: Side,
   { tables: wanted, signal, onProgress }: ToolOptions,
+  onMade: OnMade,
 ): Promise<CreatedTables> {
   const found = {
     sqlite: await sqlite.transaction({ mode: "read" }, discoverSqlite),
@@ -36,7 +38,7 @@ export async function createTables(
   };
   assertThere(found, from, wanted);
   const missing = missingTables(found, from).filter(({ name }) => wanted === undefined || wanted.includes(name));
-  if (from === "postgres") return intoSqlite(sqlite, missing);
+  if (from === "postgres") return intoSqlite(sqlite, missing, onMade);
   const unfinished = await unfinishedTables(postgres);
   const tables = [...missing, ...found.sqlite.filter(({ name }) => unfinished.has(name))];
   const define = (source: Transaction) =>
@@ -45,7 +47,7 @@ export async function createTables(
       onProgress?.({ step: "survey", table, rows: 0, total: null });
     });
   const definition = await sqlite.transaction({ mode: "read" }, define);
-  return intoPostgres(postgres, definition, missing, tables);
+  return intoPostgres(postgres, definition, missing, tables, onMade);
 }
 
 function assertThere(
@@ -85,40 +87,38 @@ async function intoPostgres(
   { tables, later, notes }: Definition,
   missing: readonly DiscoveredTable[],
   all: readonly DiscoveredTable[],
+  onMade: OnMade,
 ): Promise<CreatedTables> {
   const made = new Set(missing.map(({ name }) => name));
-  const isMade = (text: string) => [...made].some((name) => text.includes(quote(name)));
-  const before = [...tables, ...later.filter((text) => !isIndexAlone(text))].filter(isMade);
-  const after = later.filter(isIndexAlone);
+  const deciding = later.filter(({ kind }) => kind !== "index");
+  const before = [...tables, ...deciding].filter(({ table }) => made.has(table));
+  const after = later.filter(({ kind }) => kind === "index");
   await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
-    for (const text of before) await target.script(text);
+    for (const { sql } of before) await target.script(sql);
     const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
     for (const name of made) if (there.has(name)) await target.script(markText(name, unfinishedMark));
   });
+  onMade(before);
   const finish = async () => {
-    if (all.length === 0) return [];
+    if (all.length === 0) return;
     await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
       const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
-      for (const text of after) await target.script(text);
+      for (const { sql } of after) await target.script(sql);
       for (const { name } of all) if (there.has(name)) await target.script(markText(name, null));
     });
-    return after;
+    onMade(after);
   };
-  return { statements: before, notes, finish };
+  return { notes, finish };
 }
 
-async function intoSqlite(sqlite: Engine, missing: readonly DiscoveredTable[]): Promise<CreatedTables> {
+async function intoSqlite(sqlite: Engine, missing: readonly DiscoveredTable[], onMade: OnMade): Promise<CreatedTables> {
   const { tables, later, notes } = sqliteDefinition(missing);
   const statements = [...tables, ...later];
   await sqlite.transaction({ mode: "write" }, async (target) => {
-    for (const text of statements) await target.script(text);
+    for (const { sql } of statements) await target.script(sql);
   });
-  return { statements, notes, finish: () => Promise.resolve([]) };
-}
-
-/** Indexes that refuse no row. */
-function isIndexAlone(text: string): boolean {
-  return text.startsWith("CREATE INDEX");
+  onMade(statements);
+  return { notes, finish: () => Promise.resolve() };
 }
 
 function markText(table: string, mark: string | null): string {

@@ -1,7 +1,6 @@
 import { type DiscoveredTable, discoverPostgres } from "../../data/catalogue/discover.js";
 import type { DefinitionNote } from "../../data/definition/definition.js";
 import { definePostgres } from "../../data/definition/postgres-definition.js";
-import { quote } from "../../data/table.js";
 import type { Engine, Transaction } from "../../engines/engine.js";
 import { missingTables } from "../copy/create-tables.js";
 import { rolledBack } from "./rolled-back.js";
@@ -30,9 +29,8 @@ export async function planTables(
 ): Promise<Plan> {
   const missing = missingTables(found, "sqlite").filter(({ name }) => wanted === undefined || wanted.includes(name));
   const { tables, later, notes } = await definePostgres(sqlite, missing);
-  const statements = [...tables, ...later];
   const made = await rolledBack(postgres, async (transaction) => {
-    for (const text of statements) await transaction.script(text);
+    for (const { sql } of [...tables, ...later]) await transaction.script(sql);
     return discoverPostgres(transaction);
   });
   const there = new Set(found.postgres.map(({ name }) => name));
@@ -40,11 +38,9 @@ export async function planTables(
     tables: made,
     planned: new Set(made.map(({ name }) => name).filter((name) => !there.has(name))),
     notes,
-    statementsFor: (name) => statements.filter((text) => isAbout(name, text)),
+    statementsFor: (name) =>
+      [...tables, ...later.filter(({ kind }) => kind !== "foreign key")]
+        .filter(({ table }) => table === name)
+        .map(({ sql }) => sql),
   };
-}
-
-/** A table, or an index of its. */
-function isAbout(name: string, text: string): boolean {
-  return text.startsWith(`CREATE TABLE ${quote(name)} (`) || text.includes(` ON ${quote(name)} (`);
 }
