@@ -7,10 +7,10 @@ import { type Already, type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alreadyThere, setAside, extra, milliseconds,
-findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text }], milliseconds,
+findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text, refused? }], milliseconds,
 error?: { code, message, side, table, column, details } }. Of each table, read = written + alreadyThere + setAside.
 
-Exit status: 0 every row is there; 3 rows were set aside, or tables left out; 1 it could not be done; 2 wrong usage or configuration;
+Exit status: 0 every row is there; 3 rows were set aside, tables left out, or indexes and the like refused; 1 it could not be done; 2 wrong usage or configuration;
 130 interrupted, and the same again finishes it.`;
 
 /** `dualdb copy`; `finish` takes the exit status. */
@@ -65,8 +65,9 @@ function run(
   });
 }
 
-function status({ tables, leftOut }: CopyReport): 0 | 3 {
-  return leftOut.length > 0 || tables.some(({ setAside }) => setAside > 0) ? 3 : 0;
+function status({ tables, leftOut, notes }: CopyReport): 0 | 3 {
+  const isLess = leftOut.length > 0 || notes.some(({ refused }) => refused);
+  return isLess || tables.some(({ setAside }) => setAside > 0) ? 3 : 0;
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {

@@ -86,6 +86,7 @@ const meanings: Readonly<Record<string, string>> = {
   "23503": orphaned,
   "23505": duplicate,
   "23514": checkFailed,
+  "42P07": "something of that name is there already",
   "54000": "larger than an index or a search vector can hold",
   "NOT NULL": nullRefused,
   "FOREIGN KEY": orphaned,

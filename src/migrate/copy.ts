@@ -69,7 +69,7 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
     rejects,
   };
   const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
-  await made?.finish();
+  const refused = (await made?.finish()) ?? [];
   const report: CopyReport = {
     from,
     to: from === "sqlite" ? "postgres" : "sqlite",
@@ -78,7 +78,7 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
     leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
     rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
     created,
-    notes: made?.notes ?? [],
+    notes: [...(made?.notes ?? []), ...refused],
     milliseconds: Math.round(performance.now() - began),
   };
   if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);

@@ -159,7 +159,7 @@ describe("a value that only PostgreSQL's own input understands, and of which it 
         const { tables } = await copy({ env: pair.env("---"), tables: ["odd"] });
         expect(named(tables.flatMap(({ findings }) => findings)).sort()).toEqual([...expected].sort());
       } else {
-        expect(await database?.drain({ timeoutMs: 20_000 })).toEqual({ pending: 0, quarantined: 0 });
+        expect(await database?.drain({ timeoutMs: 60_000 })).toEqual({ pending: 0, quarantined: 0 });
         const told = logger.of("finding").map(({ fields: { key, column } }) => `${key} ${column}`);
         expect(told.sort()).toEqual([...expected].sort());
       }

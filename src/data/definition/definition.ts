@@ -8,18 +8,33 @@ export interface DefinitionNote {
   /** null where it is about the whole table. */
   readonly column: string | null;
   readonly text: string;
+  /** Set where the database has refused what was to be made. */
+  readonly refused?: true;
 }
 
 /** One statement, without a semicolon. */
 export interface TableStatement {
   /** The table that it makes, or adds to. */
   readonly table: string;
+  /** What it makes of that, for a person: `the table`, `the index by_name`. */
+  readonly what: string;
   readonly sql: string;
 }
 
 /** What can be made when the rows are there; all but a plain index may refuse some of them then. */
 export interface LaterStatement extends TableStatement {
   readonly kind: "index" | "unique index" | "foreign key";
+  /** The index's name; absent for a foreign key. */
+  readonly index?: string;
+}
+
+/** What is said of a statement that the database refuses. */
+export function refusalNote({ table, what }: TableStatement, reason: string): DefinitionNote {
+  return { table, column: null, text: `${what} cannot be made (${reason}): left out`, refused: true };
+}
+
+export function tableStatement(table: string, sql: string): TableStatement {
+  return { table, what: "the table", sql };
 }
 
 /** SQL that makes tables. */
@@ -40,7 +55,18 @@ export function createTable(name: string, lines: readonly string[], options = ""
 export function indexStatement(table: string, { name, unique, columns }: Index): LaterStatement {
   const parts = columns.map(({ column, descending }) => `${quote(column ?? "")}${descending ? " DESC" : ""}`);
   const sql = `CREATE ${unique ? "UNIQUE " : ""}INDEX ${quote(name)} ON ${quote(table)} (${parts.join(", ")})`;
-  return { table, kind: unique ? "unique index" : "index", sql };
+  return { table, what: `the index ${name}`, kind: unique ? "unique index" : "index", index: name, sql };
+}
+
+/** The same for a foreign key, for PostgreSQL. */
+export function foreignKeyStatement(table: string, key: ForeignKey): LaterStatement {
+  const sql = `ALTER TABLE ${quote(table)} ADD ${foreignKeyClause(key)}`;
+  return { table, what: foreignKeyName(key), kind: "foreign key", sql };
+}
+
+/** For a person. */
+export function foreignKeyName({ columns, parent }: ForeignKey): string {
+  return `the foreign key (${columns.join(", ")}) to ${parent}`;
 }
 
 /** Names in parentheses. */

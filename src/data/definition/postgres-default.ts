@@ -1,4 +1,5 @@
 import { parseIso, parseTime } from "../conversion/instant.js";
+import { cleanEscapes, fitsJsonb } from "../conversion/json.js";
 import { literal } from "../table.js";
 
 /** A default of SQLite as one of PostgreSQL for that type; undefined for an expression that has no counterpart. */
@@ -86,17 +87,17 @@ function spelled(value: Literal, type: string): string | undefined {
 function spelledText(text: string, type: string): string | undefined {
   if (text.includes("\0")) return undefined;
   if (type === "text" || type === "varchar") return literal(text);
-  if (type === "jsonb" || type === "json") return isJson(text) ? literal(text) : undefined;
+  if (type === "jsonb" || type === "json") return isDocument(text, type) ? literal(text) : undefined;
   if (numbers.has(type)) return /^-?\d+(\.\d+)?$/.test(text) ? text : undefined;
   if (type === "time") return parseTime(text) === null ? undefined : literal(text);
   if (/^(date|timestamp)/.test(type)) return parseIso(text) === null ? undefined : literal(text);
   return undefined;
 }
 
-function isJson(text: string): boolean {
+function isDocument(text: string, type: "json" | "jsonb"): boolean {
   try {
     JSON.parse(text);
-    return true;
+    return type === "json" || (cleanEscapes(text) === text && fitsJsonb(text));
   } catch {
     return false;
   }

@@ -1,15 +1,16 @@
-import type { Transaction } from "../../engines/engine.js";
+import { statement, type Transaction } from "../../engines/engine.js";
 import type { DiscoveredColumn, DiscoveredTable } from "../catalogue/catalogue.js";
-import { quote } from "../table.js";
 import { type ChosenType, chooseType } from "./choose-type.js";
 import { type ColumnSurvey, surveyColumns } from "./column-survey.js";
-import { createTable, type Definition, type DefinitionNote, foreignKeyClause, listed } from "./definition.js";
+import { type Definition, tableStatement } from "./definition.js";
 import { freeNames } from "./free-names.js";
 import { joinTypes } from "./joined-types.js";
-import { postgresDefault } from "./postgres-default.js";
 import { postgresForeignKeys } from "./postgres-foreign-keys.js";
 import { postgresIndexes } from "./postgres-indexes.js";
 import { nameObstacle } from "./postgres-names.js";
+import { automaticNames, tableNotes, tableText } from "./postgres-table.js";
+import { nothingPresent, type Present } from "./present.js";
+import { RelationNames } from "./relation-names.js";
 import { leftBehind } from "./sqlite-leftovers.js";
 
 /** A table of SQLite together with what its columns hold. */
@@ -18,18 +19,29 @@ export interface SurveyedTable {
   readonly columns: ReadonlyMap<string, ColumnSurvey>;
 }
 
-/** Surveys tables of SQLite, each whole, which takes its time, and says how to make them in PostgreSQL. */
+/** How to make tables in PostgreSQL. */
+export interface PostgresDefinition extends Definition {
+  /** Tables that lack a foreign key as long as its parent is not made. */
+  readonly waiting: ReadonlySet<string>;
+}
+
+/**
+ * Surveys tables of SQLite, each whole, which takes its time, and says how to make them in PostgreSQL; of those that are there, what they
+ * lack.
+ */
 export async function definePostgres(
   sqlite: Transaction,
   tables: readonly DiscoveredTable[],
+  present: Present = nothingPresent,
   onTable?: (name: string) => void,
-): Promise<Definition> {
+): Promise<PostgresDefinition> {
   const surveyed: SurveyedTable[] = [];
   for (const table of tables) {
     onTable?.(table.name);
     surveyed.push({ table, columns: await surveyColumns(sqlite, table) });
   }
-  const { notes, ...definition } = postgresDefinition(surveyed);
+  const all = await sqlite.query(statement("SELECT name FROM main.sqlite_schema WHERE type = 'table'"));
+  const { notes, ...definition } = postgresDefinition(surveyed, present, new Set(all.map(({ name }) => String(name))));
   return { ...definition, notes: [...notes, ...(await leftBehind(sqlite, tables))] };
 }
 
@@ -48,33 +60,46 @@ export interface TypedTable {
 
 /**
  * The tables of SQLite as PostgreSQL is to have them: names as they are where it takes them, the richest types in which every value
- * survives, keys, NOT NULL, defaults; foreign keys and indexes for later. What has no counterpart is left out, with a note.
+ * survives, keys, NOT NULL, defaults; foreign keys and indexes for later. What has no counterpart is left out, with a note. `all`: the
+ * names of SQLite's tables.
  */
-export function postgresDefinition(surveyed: readonly SurveyedTable[]): Definition {
+function postgresDefinition(
+  surveyed: readonly SurveyedTable[],
+  present: Present,
+  all: ReadonlySet<string>,
+): PostgresDefinition {
   const named = freeNames(surveyed);
-  const obstacles = named.tables.flatMap(({ table }) => nameObstacle(table));
+  const obstacles = named.tables.flatMap(({ table }) => nameObstacle(table, present));
   const left = new Set(obstacles.map(({ table }) => table));
   const tables = joinTypes(named.tables.filter(({ table }) => !left.has(table.name)).map(typedTable));
-  const foreignKeys = postgresForeignKeys(tables);
-  const indexes = tables.map(postgresIndexes);
+  const there = new Map(present.tables.map((table) => [table.name, table]));
+  const missing = tables.filter(({ table }) => !there.has(table.name));
+  const automatic = missing.flatMap(automaticNames);
+  const names = new RelationNames([...present.names, ...missing.map(({ table }) => table.name), ...automatic]);
+  const indexes = tables.map((typed) => postgresIndexes(typed, there.get(typed.table.name), names));
+  const later = new Set([...all].filter((name) => !left.has(name)));
+  const foreignKeys = postgresForeignKeys(tables, { present, later });
   return {
-    tables: tables.map((typed) => ({ table: typed.table.name, sql: tableText(typed) })),
-    later: [
-      ...indexes.flatMap(({ statements }) => statements),
-      ...foreignKeys.keys.map(({ table, key }) => ({
-        table,
-        kind: "foreign key" as const,
-        sql: `ALTER TABLE ${quote(table)} ADD ${foreignKeyClause(key)}`,
-      })),
-    ],
+    tables: withFreeNamesFirst(missing, new Set(automatic)).map((typed) =>
+      tableStatement(typed.table.name, tableText(typed)),
+    ),
+    later: [...indexes.flatMap(({ statements }) => statements), ...foreignKeys.statements],
     notes: [
       ...obstacles,
-      ...named.notes,
-      ...tables.flatMap(columnNotes),
+      ...named.notes.filter(({ table }) => !there.has(table)),
+      ...missing.flatMap(tableNotes),
       ...indexes.flatMap(({ notes }) => notes),
       ...foreignKeys.notes,
     ],
+    waiting: foreignKeys.waiting,
   };
+}
+
+/** A table that is called as PostgreSQL would call a key of another comes before that: then the key gets another name. */
+function withFreeNamesFirst(tables: readonly TypedTable[], automatic: ReadonlySet<string>): readonly TypedTable[] {
+  const isFirst = ({ table }: TypedTable) => automatic.has(table.name);
+  const first = tables.filter(isFirst).sort((left, right) => right.table.name.length - left.table.name.length);
+  return [...first, ...tables.filter((typed) => !isFirst(typed))];
 }
 
 function typedTable({ table, columns: surveys }: SurveyedTable): TypedTable {
@@ -85,75 +110,4 @@ function typedTable({ table, columns: surveys }: SurveyedTable): TypedTable {
     return { column, nulls: survey.nulls, ...chooseType(column, survey, keys.has(column.name)) };
   });
   return { table, columns };
-}
-
-function tableText({ table, columns }: TypedTable): string {
-  const spelled = spelledByBytes(table);
-  const primaryKey = hasWholeKey({ table, columns }) ? table.primaryKey : [];
-  return createTable(table.name, [
-    ...columns.map((column) => columnText(column, spelled.has(column.column.name), primaryKey)),
-    ...(primaryKey.length === 0 ? [] : [`PRIMARY KEY ${listed(primaryKey)}`]),
-    ...uniqueConstraints({ ...table, primaryKey }).map((names) => `UNIQUE ${listed(names)}`),
-  ]);
-}
-
-/** SQLite takes NULL in a primary key that is not the rowid; PostgreSQL does so in a unique one only. */
-function hasWholeKey({ table, columns }: TypedTable): boolean {
-  return columns.every(({ column, nulls }) => nulls === 0 || !table.primaryKey.includes(column.name));
-}
-
-function columnText({ column, type }: TypedColumn, isSpelled: boolean, primaryKey: readonly string[]): string {
-  const value = column.default === null ? undefined : postgresDefault(column.default, type);
-  return [
-    quote(column.name),
-    type,
-    ...(isSpelled && /^(text|varchar)/.test(type) ? ['COLLATE "C"'] : []),
-    ...(column.identity && type === "bigint" ? ["GENERATED BY DEFAULT AS IDENTITY"] : []),
-    ...(column.notNull && !primaryKey.includes(column.name) ? ["NOT NULL"] : []),
-    ...(value === undefined || value === "NULL" ? [] : [`DEFAULT ${value}`]),
-  ].join(" ");
-}
-
-/** Columns in keys order by their bytes, as SQLite's do. */
-function spelledByBytes({ primaryKey, uniques, foreignKeys }: DiscoveredTable): Set<string> {
-  return new Set([...primaryKey, ...uniques.flat(), ...foreignKeys.flatMap(({ columns }) => columns)]);
-}
-
-/** Those of the table's own definition; unique indexes come later. */
-function uniqueConstraints({ indexes, primaryKey, columns }: DiscoveredTable): string[][] {
-  const carried = new Set(columns.map(({ name }) => name));
-  return indexes
-    .filter(({ unique, constraint }) => unique && constraint)
-    .map((index) => index.columns.flatMap(({ column }) => (column === null ? [] : [column])))
-    .filter((names) => names.every((name) => carried.has(name)) && names.join("\0") !== primaryKey.join("\0"));
-}
-
-function columnNotes({ table, columns }: TypedTable): DefinitionNote[] {
-  const note = (column: string | null, text: string) => ({ table: table.name, column, text });
-  return [
-    ...columns.flatMap(({ column, type, note: why }) => [
-      ...(why === null ? [] : [note(column.name, why)]),
-      ...(column.default !== null && postgresDefault(column.default, type) === undefined
-        ? [note(column.name, `its DEFAULT ${column.default} is left out`)]
-        : []),
-      ...(column.collation === null
-        ? []
-        : [note(column.name, `compared by ${column.collation} in SQLite, by its bytes in PostgreSQL`)]),
-    ]),
-    ...table.generated.map(({ name }) => note(name, "computed by SQLite: left out")),
-    ...table.options
-      .filter((option) => option === "WITHOUT ROWID")
-      .map((option) => note(null, `${option} has no counterpart: PostgreSQL keeps the rows apart from the key`)),
-    ...table.checks.map((check) => note(null, `CHECK (${check}) is left out`)),
-    ...keyNotes({ table, columns }).map((text) => note(null, text)),
-  ];
-}
-
-/** Without a key of its own, a row cannot be found again on the other side. */
-function keyNotes({ table, columns }: TypedTable): string[] {
-  const isWhole = hasWholeKey({ table, columns });
-  const further = table.keys.filter((key) => key !== table.primaryKey);
-  const fate = further.length > 0 ? [] : ["it can only be copied, into an empty table"];
-  if (!isWhole) return [["its primary key has NULLs, and is made UNIQUE", ...fate].join(": ")];
-  return table.primaryKey.length > 0 ? [] : fate.map((text) => `has no primary key: ${text}`);
 }

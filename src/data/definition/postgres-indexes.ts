@@ -1,24 +1,43 @@
-import type { Index } from "../catalogue/catalogue.js";
+import type { DiscoveredTable, Index } from "../catalogue/catalogue.js";
 import { type DefinitionNote, indexStatement, type LaterStatement } from "./definition.js";
 import type { TypedTable } from "./postgres-definition.js";
 import { isTooLong } from "./postgres-names.js";
+import type { RelationNames } from "./relation-names.js";
 
-/** The statements for a table's indexes on plain columns. */
-export function postgresIndexes({ table, columns }: TypedTable): {
+/** The statements for a table's indexes on plain columns, but for those that PostgreSQL's table has already. */
+export function postgresIndexes(
+  { table, columns }: TypedTable,
+  there: DiscoveredTable | undefined,
+  names: RelationNames,
+): {
   readonly statements: readonly LaterStatement[];
   readonly notes: readonly DefinitionNote[];
 } {
   const types = new Map(columns.map(({ column, type }) => [column.name, type]));
-  const wanted = table.indexes.filter(({ constraint }) => !constraint);
+  const made = there?.indexes.map(spelled) ?? [];
+  const wanted = table.indexes.filter((index) => !index.constraint && !made.includes(spelled(index)));
   const found = wanted.map((index) => ({ index, obstacle: obstacleOf(index, types) }));
+  const free = found
+    .filter(({ obstacle }) => obstacle === null)
+    .map(({ index }) => ({ index, name: names.take(index.name) }));
+  const note = (text: string) => ({ table: table.name, column: null, text });
   return {
-    statements: found.filter(({ obstacle }) => obstacle === null).map(({ index }) => indexStatement(table.name, index)),
-    notes: found.flatMap(({ index, obstacle }) =>
-      obstacle === null
-        ? []
-        : [{ table: table.name, column: null, text: `the index ${index.name} ${obstacle}: left out` }],
-    ),
+    statements: free.map(({ index, name }) => indexStatement(table.name, { ...index, name })),
+    notes: [
+      ...found.flatMap(({ index, obstacle }) =>
+        obstacle === null ? [] : [note(`the index ${index.name} ${obstacle}: left out`)],
+      ),
+      ...free
+        .filter(({ index, name }) => name !== index.name)
+        .map(({ index, name }) =>
+          note(`the index ${index.name} is called ${name} in PostgreSQL, where that name is taken`),
+        ),
+    ],
   };
+}
+
+function spelled({ columns, unique }: Index): string {
+  return JSON.stringify([unique, columns.map(({ column, descending }) => [column, descending])]);
 }
 
 function obstacleOf({ columns, partial, name }: Index, types: ReadonlyMap<string, string>): string | null {

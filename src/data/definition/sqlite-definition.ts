@@ -6,8 +6,10 @@ import {
   type Definition,
   type DefinitionNote,
   foreignKeyClause,
+  foreignKeyName,
   indexStatement,
   listed,
+  tableStatement,
 } from "./definition.js";
 import { sqliteDefault } from "./sqlite-default.js";
 
@@ -18,7 +20,7 @@ import { sqliteDefault } from "./sqlite-default.js";
 export function sqliteDefinition(tables: readonly DiscoveredTable[]): Definition {
   const names = new Set(tables.map(({ name }) => name));
   return {
-    tables: tables.map((table) => ({ table: table.name, sql: tableText(table, names) })),
+    tables: tables.map((table) => tableStatement(table.name, tableText(table, names))),
     later: tables.flatMap(({ name, indexes }) => indexes.filter(isPlain).map((index) => indexStatement(name, index))),
     notes: tables.flatMap((table) => notesOf(table, names)),
   };
@@ -123,9 +125,7 @@ function notesOf({ name: table, ...rest }: DiscoveredTable, names: ReadonlySet<s
     ...rest.checks.map((check) => note(null, `CHECK (${check}) is left out`)),
     ...rest.foreignKeys
       .filter(({ parent }) => !names.has(parent))
-      .map(({ columns, parent }) =>
-        note(null, `the foreign key (${columns.join(", ")}) to ${parent} points to a table that is not made: left out`),
-      ),
+      .map((key) => note(null, `${foreignKeyName(key)} points to a table that is not made: left out`)),
     ...rest.indexes
       .filter((index) => !index.constraint && !isPlain(index))
       .map(({ name }) => note(null, `the index ${name} has no counterpart: left out`)),

@@ -1,6 +1,8 @@
 import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/catalogue/discover.js";
-import type { Definition, TableStatement } from "../../data/definition/definition.js";
-import { definePostgres } from "../../data/definition/postgres-definition.js";
+import type { Definition, LaterStatement, TableStatement } from "../../data/definition/definition.js";
+import { makeAll } from "../../data/definition/making.js";
+import { definePostgres, type PostgresDefinition } from "../../data/definition/postgres-definition.js";
+import { presentIn } from "../../data/definition/present.js";
 import { sqliteDefinition } from "../../data/definition/sqlite-definition.js";
 import { literal, quote } from "../../data/table.js";
 import { type Engine, type Side, statement, type Transaction } from "../../engines/engine.js";
@@ -14,8 +16,8 @@ import { timeoutMs } from "./run.js";
 export interface CreatedTables {
   /** What the definitions leave out or make otherwise. */
   readonly notes: Definition["notes"];
-  /** To be called when the rows are there. */
-  finish(): Promise<void>;
+  /** To be called when the rows are there; resolves to what could not be made. */
+  finish(): Promise<Definition["notes"]>;
 }
 
 /** Told of statements that have run and been committed, in their order. */
@@ -23,7 +25,7 @@ type OnMade = (statements: readonly TableStatement[]) => void;
 
 /**
  * Makes the tables that the target lacks. What decides about rows comes with the tables: keys, NOT NULL, unique indexes, foreign keys.
- * Tables whose other indexes an earlier run has not come to get them now.
+ * What an earlier run has not come to of its tables, indexes and foreign keys whose parents were not there, comes now, behind the rows.
  * @throws CONFIG_INVALID for a table that neither side has, INTERRUPTED, both before anything is made.
  */
 export async function createTables(
@@ -41,8 +43,9 @@ export async function createTables(
   if (from === "postgres") return intoSqlite(sqlite, missing, onMade);
   const unfinished = await unfinishedTables(postgres);
   const tables = [...missing, ...found.sqlite.filter(({ name }) => unfinished.has(name))];
+  const present = await postgres.transaction({ mode: "read", timeoutMs }, presentIn);
   const define = (source: Transaction) =>
-    definePostgres(source, tables, (table) => {
+    definePostgres(source, tables, present, (table) => {
       endIfAsked(signal);
       onProgress?.({ step: "survey", table, rows: 0, total: null });
     });
@@ -79,36 +82,39 @@ export function missingTables(
   return found[from].filter(({ name }) => !there.has(name));
 }
 
-/** Stands on a table until its indexes are there: a killed run leaves it to the next one. */
-const unfinishedMark = "dualdb: indexes to follow";
+/** Stands on a table until all of it is there: a killed run leaves it to the next one, and so does one that lacks a parent. */
+const unfinishedMark = "dualdb: indexes or foreign keys to follow";
 
 async function intoPostgres(
   postgres: Engine,
-  { tables, later, notes }: Definition,
+  { tables, later, notes, waiting }: PostgresDefinition,
   missing: readonly DiscoveredTable[],
   all: readonly DiscoveredTable[],
   onMade: OnMade,
 ): Promise<CreatedTables> {
-  const made = new Set(missing.map(({ name }) => name));
-  const deciding = later.filter(({ kind }) => kind !== "index");
-  const before = [...tables, ...deciding].filter(({ table }) => made.has(table));
-  const after = later.filter(({ kind }) => kind === "index");
-  await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
-    for (const { sql } of before) await target.script(sql);
-    const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
-    for (const name of made) if (there.has(name)) await target.script(markText(name, unfinishedMark));
-  });
-  onMade(before);
-  const finish = async () => {
-    if (all.length === 0) return;
-    await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+  const fresh = new Set(missing.map(({ name }) => name));
+  const isBefore = ({ table, kind }: LaterStatement) => kind !== "index" && fresh.has(table);
+  const make = (statements: readonly TableStatement[], names: readonly string[], isLast: boolean) =>
+    postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+      const done = await makeAll(target, statements);
       const there = new Set((await discoverPostgres(target)).map(({ name }) => name));
-      for (const { sql } of after) await target.script(sql);
-      for (const { name } of all) if (there.has(name)) await target.script(markText(name, null));
+      for (const name of names.filter((candidate) => there.has(candidate)))
+        await target.script(markText(name, isLast && !waiting.has(name) ? null : unfinishedMark));
+      return done;
     });
-    onMade(after);
+  const before = await make([...tables, ...later.filter(isBefore)], [...fresh], false);
+  onMade(before.made);
+  const finish = async () => {
+    if (all.length === 0) return [];
+    const after = await make(
+      later.filter((statement) => !isBefore(statement)),
+      all.map(({ name }) => name),
+      true,
+    );
+    onMade(after.made);
+    return after.notes;
   };
-  return { notes, finish };
+  return { notes: [...notes, ...before.notes], finish };
 }
 
 async function intoSqlite(sqlite: Engine, missing: readonly DiscoveredTable[], onMade: OnMade): Promise<CreatedTables> {
@@ -118,7 +124,7 @@ async function intoSqlite(sqlite: Engine, missing: readonly DiscoveredTable[], o
     for (const { sql } of statements) await target.script(sql);
   });
   onMade(statements);
-  return { notes, finish: () => Promise.resolve() };
+  return { notes, finish: () => Promise.resolve([]) };
 }
 
 function markText(table: string, mark: string | null): string {

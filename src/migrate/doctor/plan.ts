@@ -1,8 +1,11 @@
 import { type DiscoveredTable, discoverPostgres } from "../../data/catalogue/discover.js";
-import type { DefinitionNote } from "../../data/definition/definition.js";
+import type { DefinitionNote, TableStatement } from "../../data/definition/definition.js";
+import { makeAll } from "../../data/definition/making.js";
 import { definePostgres } from "../../data/definition/postgres-definition.js";
+import { presentIn } from "../../data/definition/present.js";
 import type { Engine, Transaction } from "../../engines/engine.js";
 import { missingTables } from "../copy/create-tables.js";
+import { refusedIndexes } from "./planned-indexes.js";
 import { rolledBack } from "./rolled-back.js";
 
 /** PostgreSQL's tables, with those that `copy --create-tables` would make. */
@@ -11,9 +14,11 @@ export interface Plan {
   /** PostgreSQL's names of those that are not there yet. */
   readonly planned: ReadonlySet<string>;
   readonly notes: readonly DefinitionNote[];
-  /** The SQL that makes a table and its indexes, for a transaction that needs it; none where it is there. */
+  /** The SQL that makes a table with what decides about its rows alone, for a transaction that needs it; none where it is there. */
   statementsFor(name: string): readonly string[];
 }
+
+const timeoutMs = 60_000;
 
 /** Tables as they are. */
 export function presentTables(tables: readonly DiscoveredTable[]): Plan {
@@ -28,19 +33,22 @@ export async function planTables(
   wanted: readonly string[] | undefined,
 ): Promise<Plan> {
   const missing = missingTables(found, "sqlite").filter(({ name }) => wanted === undefined || wanted.includes(name));
-  const { tables, later, notes } = await definePostgres(sqlite, missing);
-  const made = await rolledBack(postgres, async (transaction) => {
-    for (const { sql } of [...tables, ...later]) await transaction.script(sql);
-    return discoverPostgres(transaction);
+  const present = await postgres.transaction({ mode: "read", timeoutMs }, presentIn);
+  const { tables, later, notes } = await definePostgres(sqlite, missing, present);
+  const planned = await rolledBack(postgres, async (transaction) => {
+    const { made, notes: refused } = await makeAll(transaction, [...tables, ...later]);
+    const all = await discoverPostgres(transaction);
+    const unfit = await refusedIndexes(sqlite, transaction, { sqlite: missing, made: all }, later);
+    return { made: new Set<TableStatement>(made), refused: [...refused, ...unfit], found: all };
   });
   const there = new Set(found.postgres.map(({ name }) => name));
   return {
-    tables: made,
-    planned: new Set(made.map(({ name }) => name).filter((name) => !there.has(name))),
-    notes,
+    tables: planned.found,
+    planned: new Set(planned.found.map(({ name }) => name).filter((name) => !there.has(name))),
+    notes: [...notes, ...planned.refused],
     statementsFor: (name) =>
-      [...tables, ...later.filter(({ kind }) => kind !== "foreign key")]
-        .filter(({ table }) => table === name)
+      [...tables, ...later.filter(({ kind }) => kind === "unique index")]
+        .filter((statement) => statement.table === name && planned.made.has(statement))
         .map(({ sql }) => sql),
   };
 }

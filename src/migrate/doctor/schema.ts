@@ -48,7 +48,9 @@ export function planProblems({ pairs }: Pairing, { planned, notes }: Plan): Prob
   const next = '"npx dualdb copy --create-tables" makes it so; a migration of yours can do otherwise.';
   return [
     ...made.map((table) => problem("note", "postgres", table, null, "the table is not there yet", next)),
-    ...notes.map(({ table, column, text }) => problem("note", "postgres", table, column, text, next)),
+    ...notes.map(({ table, column, text, refused }) =>
+      problem(refused ? "warning" : "note", "postgres", table, column, text, next),
+    ),
   ];
 }
 
