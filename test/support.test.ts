@@ -1,7 +1,10 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freshPostgres, freshSqlite, postgresServers } from "./support/databases.js";
+import { until } from "./support/pair.js";
 import { available, startPgBouncer } from "./support/pgbouncer.js";
 import { availableBinaries, type PostgresServer, runAt, startPostgres } from "./support/postgres.js";
 import { startProxy } from "./support/proxy.js";
@@ -113,6 +116,50 @@ describe("the proxy", () => {
     proxy.cut();
     await expect(other.query("SELECT 1")).rejects.toThrow();
     await proxy.close();
+  });
+});
+
+describe("a proxy that reorders", () => {
+  /** Answers each piece with itself. */
+  async function echo(): Promise<{ readonly port: number; readonly accepted: string[]; close(): Promise<void> }> {
+    const accepted: string[] = [];
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (bytes) => {
+        accepted.push(String(bytes));
+        socket.write(bytes);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    return { port, accepted, close: () => new Promise((resolve) => server.close(() => resolve())) };
+  }
+
+  test("lets the last connection through first, and keeps the order within each", async () => {
+    const server = await echo();
+    const proxy = await startProxy(server.port);
+    proxy.reorder(30);
+    const clients = ["a", "b", "c"].map((name) => {
+      const socket = connect({ port: proxy.port, host: "127.0.0.1", noDelay: true });
+      let got = "";
+      socket.on("data", (bytes) => {
+        got += String(bytes);
+      });
+      socket.on("error", () => {});
+      return { name, socket, got: () => got };
+    });
+    for (const { socket } of clients) await once(socket, "connect");
+    for (let piece = 0; piece < 10; piece++) {
+      for (const { name, socket } of clients) socket.write(`${name}${piece} `);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (piece === 5) proxy.reorder(0);
+    }
+    const whole = (name: string) => Array.from({ length: 10 }, (_, piece) => `${name}${piece} `).join("");
+    await until("everything is back", () => clients.every(({ name, got }) => got().length === whole(name).length));
+    for (const { name, got } of clients) expect(got()).toBe(whole(name));
+    expect(server.accepted[0]).toMatch(/^c/);
+    await proxy.close();
+    await server.close();
   });
 });
 

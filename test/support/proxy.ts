@@ -1,4 +1,5 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A TCP link that can be made to fail, between a client on 127.0.0.1 and a port there. */
 export interface FaultProxy {
@@ -7,6 +8,11 @@ export interface FaultProxy {
   readonly connections: number;
   /** Holds back every piece, in both directions, for so many milliseconds; 0 ends it. */
   delay(milliseconds: number): void;
+  /**
+   * Lets new connections through a few at a time, the last first, and holds back what each sends and gets for a time of its own, up to so
+   * many milliseconds, so that connections overtake each other; 0 ends it.
+   */
+  reorder(milliseconds: number): void;
   /** Destroys all connections now; new ones are taken. */
   cut(): void;
   /**
@@ -14,6 +20,8 @@ export interface FaultProxy {
    * server answers: the request arrives, the reply does not. Resolves when it has happened; once per call.
    */
   cutAfter(limit: number | "before-reply"): Promise<void>;
+  /** Forgets a `cutAfter` that has not happened. */
+  disarm(): void;
   /** Destroys new connections at once. `accept()` ends it. */
   refuse(): void;
   accept(): void;
@@ -32,8 +40,13 @@ export async function startProxy(targetPort: number): Promise<FaultProxy> {
 interface Link {
   readonly client: Socket;
   readonly server: Socket;
+  /** What this connection is held back for beyond the others, in milliseconds. */
+  readonly lag: number;
   hung: boolean;
 }
+
+/** New connections wait for so many others, or for so long in milliseconds, to be let through before them. */
+const gathering = { connections: 3, ms: 20 } as const;
 
 interface Trap {
   remaining: number | "before-reply";
@@ -46,11 +59,16 @@ class Forwarder implements FaultProxy {
   readonly #links = new Set<Link>();
   #mode: "accept" | "refuse" | "hang" = "accept";
   #delay = 0;
+  #mostLag = 0;
+  #opened = 0;
+  #gathered: Socket[] = [];
+  /** Resolves when the last piece that is held back for a socket has been sent. */
+  readonly #held = new WeakMap<Socket, Promise<void>>();
   #trap: Trap | null = null;
 
   constructor(target: number) {
     this.#target = target;
-    this.#listener = createServer({ noDelay: true }, (client) => this.#open(client));
+    this.#listener = createServer({ noDelay: true }, (client) => this.#take(client));
   }
 
   get port(): number {
@@ -72,6 +90,11 @@ class Forwarder implements FaultProxy {
     this.#delay = milliseconds;
   }
 
+  reorder(milliseconds: number): void {
+    this.#mostLag = milliseconds;
+    if (milliseconds === 0) this.#letThrough();
+  }
+
   cut(): void {
     for (const link of this.#links) this.#destroy(link);
   }
@@ -80,6 +103,10 @@ class Forwarder implements FaultProxy {
     return new Promise((sprung) => {
       this.#trap = { remaining: limit, sprung };
     });
+  }
+
+  disarm(): void {
+    this.#trap = null;
   }
 
   refuse(): void {
@@ -101,15 +128,29 @@ class Forwarder implements FaultProxy {
     return closed;
   }
 
+  #take(client: Socket): void {
+    client.on("error", () => {});
+    if (this.#mode === "refuse") client.destroy();
+    else if (this.#mostLag === 0) this.#open(client);
+    else this.#gather(client);
+  }
+
+  #gather(client: Socket): void {
+    this.#gathered.push(client);
+    if (this.#gathered.length >= gathering.connections) this.#letThrough();
+    else setTimeout(() => this.#letThrough(), gathering.ms);
+  }
+
+  #letThrough(): void {
+    for (const client of this.#gathered.splice(0).reverse()) if (!client.destroyed) this.#open(client);
+  }
+
   #open(client: Socket): void {
-    if (this.#mode === "refuse") {
-      client.on("error", () => {});
-      client.destroy();
-      return;
-    }
     const link = {
       client,
       server: connect({ port: this.#target, host: "127.0.0.1", noDelay: true }),
+      // Neighbours are far apart from each other.
+      lag: (this.#opened++ * 7) % (this.#mostLag + 1),
       hung: this.#mode === "hang",
     };
     this.#links.add(link);
@@ -129,8 +170,24 @@ class Forwarder implements FaultProxy {
       trap.sprung();
       return;
     }
-    if (this.#delay === 0) target.write(bytes);
-    else setTimeout(() => target.writable && target.write(bytes), this.#delay);
+    this.#send(target, bytes, this.#delay + (this.#mostLag === 0 ? 0 : link.lag));
+  }
+
+  /** The pieces of one connection stay in their order, whatever each is held back for. */
+  #send(target: Socket, bytes: Buffer, heldMs: number): void {
+    const before = this.#held.get(target);
+    if (heldMs === 0 && before === undefined) {
+      target.write(bytes);
+      return;
+    }
+    const due = performance.now() + heldMs;
+    const sent = Promise.resolve(before)
+      .then(() => sleep(Math.max(0, due - performance.now())))
+      .then(() => {
+        if (target.writable) target.write(bytes);
+        if (this.#held.get(target) === sent) this.#held.delete(target);
+      });
+    this.#held.set(target, sent);
   }
 
   #caughtSending(bytes: Buffer): Trap | null {
