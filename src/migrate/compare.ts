@@ -54,7 +54,7 @@ async function compareOne(table: Table, sqlite: Engine, postgres: Engine): Promi
     sqlite,
     postgres,
     look,
-    patience: new Patience(0),
+    patience: new Patience(0, () => undefined),
     timeoutMs,
     signal: undefined,
     onProgress: undefined,

@@ -10,7 +10,7 @@ import { type Orphans, orphansOf } from "./verify/orphans.js";
 import { type SchemaDifference, schemaDifferences } from "./verify/schema.js";
 import { checkSearch, type SearchCheck } from "./verify/search.js";
 import { type BehindSequence, behindSequences } from "./verify/sequences.js";
-import { Patience } from "./verify/settling.js";
+import { Patience, type ReachedLook } from "./verify/settling.js";
 import { livePair, lookOf, sourceOf } from "./verify/source.js";
 import { compareTable, type Difference, type DifferenceSink, type TableCounts } from "./verify/table.js";
 
@@ -65,19 +65,29 @@ const differencesInReport = 1_000;
  * @throws NOT_PRIMARY where `from` is the shadow of a pair, or the primary moves meanwhile. CONFIG_INVALID. FILE_UNUSABLE. INTERRUPTED.
  */
 export async function verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+  return verifyWith(options, () => undefined);
+}
+
+/** The same, with a test that acts between two looks. */
+export async function verifyWith(options: VerifyOptions, reached: ReachedLook): Promise<VerifyReport> {
   return withDatabases({ ...withTwoConnections(options), onlyRead: true }, async (databases) => {
     const scene = await sceneOf(databases, options);
     const postgres = livePair(scene) === null ? null : databases.postgres;
-    return recordingFailure("verify", postgres, options, () => compareInto(databases, scene, options));
+    return recordingFailure("verify", postgres, options, () => compareInto(databases, scene, options, reached));
   });
 }
 
-async function compareInto(databases: Databases, scene: Scene, options: VerifyOptions): Promise<VerifyReport> {
+async function compareInto(
+  databases: Databases,
+  scene: Scene,
+  options: VerifyOptions,
+  reached: ReachedLook,
+): Promise<VerifyReport> {
   endIfAsked(options.signal);
   // Not before it is certain that there is something to compare: a report from before stays.
   const file = options.output === undefined ? null : await DifferenceFile.open(options.output);
   try {
-    return await compareScene(databases, scene, options, async (difference) => file?.add(difference));
+    return await compareScene(databases, scene, options, async (difference) => file?.add(difference), reached);
   } finally {
     await file?.close();
   }
@@ -95,12 +105,14 @@ export async function compareScene(
   scene: Scene,
   options: VerifyOptions,
   sink: DifferenceSink,
+  reached: ReachedLook = () => undefined,
 ): Promise<VerifyReport> {
   const clock = options.clock ?? Date.now;
   const beganAt = clock();
   const from = sourceOf(scene, options.from);
-  const tables = await compareTables(databases, scene, from, options, sink);
-  const keyless = await compareBags(databases, scene, options);
+  const patience = new Patience(options.settleMs ?? settleMs, reached);
+  const tables = await compareTables(databases, scene, from, { ...options, patience }, sink);
+  const keyless = await compareBags(databases, scene, { ...options, patience });
   const checks = await check(databases, scene, options);
   const report = {
     from,
@@ -117,16 +129,19 @@ export async function compareScene(
   return { equal, ...report };
 }
 
+/** How a comparison waits, tells how far it is, and is ended. */
+interface Waiting extends Pick<VerifyOptions, "signal" | "onProgress"> {
+  readonly patience: Patience;
+}
+
 async function compareTables(
   databases: Databases,
   scene: Scene,
   from: Side,
-  options: VerifyOptions,
+  { patience, signal, onProgress }: Waiting,
   sink: DifferenceSink,
 ): Promise<TableReport[]> {
-  const { signal, onProgress } = options;
   const look = lookOf(scene, from, databases, timeoutMs);
-  const patience = new Patience(options.settleMs ?? settleMs);
   const reports: TableReport[] = [];
   for (const table of scene.pairing.tables) {
     const differences: Difference[] = [];
@@ -146,13 +161,13 @@ async function compareTables(
 async function compareBags(
   databases: Databases,
   { pairing }: Scene,
-  { signal, onProgress }: VerifyOptions,
+  { patience, signal, onProgress }: Waiting,
 ): Promise<KeylessReport[]> {
   const reasons = new Map(pairing.unmirrored.map(({ table, reason }) => [table, reason]));
   const reports: KeylessReport[] = [];
   for (const table of pairing.keyless) {
     const reason = reasons.get(table.name) ?? "";
-    reports.push(await compareKeyless(table, reason, { ...databases, timeoutMs, signal, onProgress }));
+    reports.push(await compareKeyless(table, reason, { ...databases, patience, timeoutMs, signal, onProgress }));
   }
   return reports;
 }

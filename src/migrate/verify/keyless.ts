@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type ConvertedRow, toPostgres } from "../../data/conversion/convert.js";
 import { OwnInput } from "../../data/conversion/own-input.js";
 import { canonicalValue } from "../../data/equality/canonical-value.js";
@@ -10,6 +9,7 @@ import { postgresLines, postgresSpelling } from "../../data/rows/ordered-rows.js
 import type { Table } from "../../data/table.js";
 import type { Engine, ExactValue } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";
+import type { Patience } from "./settling.js";
 import { refusalOf } from "./verdict.js";
 
 /** A table whose rows cannot be told apart: only whether both sides have the same rows, each as often. */
@@ -30,6 +30,7 @@ export interface KeylessReport {
 export interface ComparingKeyless {
   readonly sqlite: Engine;
   readonly postgres: Engine;
+  readonly patience: Patience;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: Progress) => void) | undefined;
@@ -52,7 +53,7 @@ export async function compareKeyless(
     const same = isSame(bags, before);
     if (same !== null || look === mostLooks) return { table: table.name, reason, ...countsOf(bags), same };
     before = bags;
-    await sleep(pauseMs);
+    await comparing.patience.wait(pauseMs, false);
   }
 }
 

@@ -6,12 +6,19 @@ import type { Look } from "./look.js";
 import type { Suspect } from "./merge.js";
 import type { Amiss, Verdict } from "./verdict.js";
 
+/** A point at which a test can act: something has been looked at, and will be looked at again. */
+export type LookPoint = "between-looks";
+
+export type ReachedLook = (point: LookPoint) => Promise<void> | void;
+
 /** How long rows that keep changing are waited for, in all of a run. */
 export class Patience {
+  readonly #reached: ReachedLook;
   #leftMs: number;
 
-  constructor(ms: number) {
+  constructor(ms: number, reached: ReachedLook) {
     this.#leftMs = ms;
+    this.#reached = reached;
   }
 
   get exhausted(): boolean {
@@ -20,6 +27,7 @@ export class Patience {
 
   /** Waits a while, which counts where `counts` says so. */
   async wait(ms: number, counts: boolean): Promise<void> {
+    await this.#reached("between-looks");
     const pause = counts ? Math.min(ms, this.#leftMs) : ms;
     if (counts) this.#leftMs -= pause;
     if (pause > 0) await sleep(pause);
