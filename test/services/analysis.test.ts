@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AnalyzeMessage, MessageAnalysis } from "../../src/services/messages.js";
+import { TestPair } from "../support/pair.js";
 import { serviceSides } from "../support/service-sides.js";
 import { openServices, origin, type ServiceOptions, type Services } from "../support/services.js";
 
@@ -130,5 +131,42 @@ describe.each(serviceSides)("analyzers on $name", (side) => {
     await slow;
     const found = await services.messages.queryMessages();
     expect(found.map(({ message_content }) => message_content)).toEqual(["fast", "slow"]);
+  });
+});
+
+describe.each([
+  ["sqlite", "---"],
+  ["shadow", "--S"],
+  ["read", "-RS"],
+  ["read-unshadowed", "-R-"],
+  ["postgres", "P--"],
+  ["postgres-shadowed", "P-S"],
+])("analyzers on the route %s", (route, letters) => {
+  const failing = [
+    ["answers", () => ({ summary: "s" }), { ai_summary: "s" }],
+    ["throws", () => Promise.reject(new Error("no")), { ai_summary: null }],
+    ["hangs", () => new Promise<never>(() => {}), { ai_summary: null }],
+  ] as const;
+
+  it.each(failing)("are called once per save, and one that %s loses no row", async (name, answer, expected) => {
+    const pair = await TestPair.create();
+    const analyzeMessage = vi.fn<AnalyzeMessage>(answer);
+    const analyzeQuery = vi.fn(async () => {
+      await answer();
+      return null;
+    });
+    // Only what never ends is not waited for.
+    const env = name === "hangs" ? { ANALYSIS_TIMEOUT_MS: "50" } : {};
+    const database = await pair.open(letters, { analyzeMessage, analyzeQuery, env });
+    expect((await database.status()).effective).toBe(route);
+    const ids = [1, 2, 3].map((n) => database.messageService.saveHumanMessage({ ...origin, messageContent: `${n}` }));
+    for (const id of await Promise.all(ids))
+      expect(await database.messageService.getMessageById(id)).toMatchObject(expected);
+    await database.messageService.saveAIMessage({ ...origin, messageContent: "ai" });
+    const id = await database.queryService.saveQuery({ userId: "1", username: "ada", queryText: "?" });
+    expect(await database.queryService.getQueryById(id)).toMatchObject({ query_text: "?" });
+    expect(analyzeMessage).toHaveBeenCalledTimes(3);
+    expect(analyzeQuery).toHaveBeenCalledTimes(1);
+    if (letters.includes("S")) await pair.expectConverged(database);
   });
 });

@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { userProfiles } from "../../src/services/records.js";
+import { TestPair } from "../support/pair.js";
+import { RemoteBot } from "../support/remote.js";
 import { serviceSides } from "../support/service-sides.js";
 import { openServices, type Services } from "../support/services.js";
 
@@ -181,4 +183,24 @@ describe.each(serviceSides.filter(({ side }) => side === "sqlite"))("an old prof
     expect(await services.profiles.getAllUserProfiles()).toEqual([profile]);
     await services.close();
   });
+});
+
+test.each([
+  ["SQLite", "--S", "sqlite"],
+  ["PostgreSQL", "P-S", "postgres"],
+] as const)("50 calls at once from two processes make one profile, with %s primary", async (_, letters, primary) => {
+  const pair = await TestPair.create();
+  const database = await pair.open(letters);
+  const bots = await Promise.all([1, 2].map(() => RemoteBot.start(pair.env(letters))));
+  for (const bot of bots) await bot.call("database", "open");
+  const user = "523456789012345678";
+  const asked = Array.from({ length: 50 }, (_, index) =>
+    bots[index % 2]?.call("userProfileService", "getOrCreateUserProfile", user, `name ${index}`),
+  );
+  const profiles = (await Promise.all(asked)) as { readonly id: string }[];
+  expect(profiles).toHaveLength(50);
+  const rows = await pair.rows(primary, `SELECT id FROM user_profiles WHERE user_id = '${user}'`);
+  expect(rows).toEqual([{ id: profiles[0]?.id }]);
+  expect(new Set(profiles.map(({ id }) => id)).size).toBe(1);
+  await pair.expectConverged(database);
 });

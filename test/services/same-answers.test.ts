@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Table } from "../../src/data/table.js";
+import type { Column, Kind, Table } from "../../src/data/table.js";
 import { tables } from "../../src/services/records.js";
 import { serviceSides } from "../support/service-sides.js";
 import { openServices, origin, type Services } from "../support/services.js";
@@ -16,6 +16,50 @@ describe.each(servers)("SQLite and $name", (server) => {
     await Promise.all(both.map((services) => services.close()));
   });
 });
+
+/** What JavaScript has for each kind of column where it is not null. */
+const kinds: Partial<Record<Kind, string>> = {
+  text: "string",
+  json: "string",
+  integer: "number",
+  bigint: "number",
+  real: "number",
+  boolean: "number",
+};
+
+describe.each(serviceSides)("on $name", (side) => {
+  it("every field of every record read back is of its column's type", async () => {
+    const services = await openServices(side);
+    await answers(services);
+    for (const [table, records] of await recordsOf(services)) {
+      expect(records).not.toEqual([]);
+      for (const record of records)
+        expect(typesOf(record)).toEqual(table.columns.map((column) => typeOf(column, record)));
+    }
+    await services.close();
+  });
+});
+
+/** What the services give of each table. */
+async function recordsOf({ messages, queries, documents, profiles }: Services) {
+  const listed = await documents.listDocuments();
+  const [first] = listed;
+  const collaborators = await documents.getDocumentCollaborators(first?.id ?? "");
+  const records: Record<string, readonly object[]> = {
+    messages: await messages.queryMessages(),
+    queries: await queries.getRecentQueries(),
+    documents: [...listed, await documents.getDocument(first?.id ?? "")].filter((record) => record !== null),
+    document_collaborators: collaborators,
+    user_profiles: await profiles.getAllUserProfiles(),
+    user_analysis_history: await profiles.getAnalysisHistory(user),
+  };
+  return tables.map((table) => [table, records[table.name] ?? []] as const);
+}
+
+function typeOf({ name, kind }: Column, record: object): string {
+  const isNull = Object.entries(record).some(([column, value]) => column === name && value === null);
+  return `${name} ${isNull ? "null" : kinds[kind]}`;
+}
 
 /** Everything that one life of a bot was told, with ids and the texts of JSON columns made comparable. */
 async function answers(services: Services): Promise<unknown> {
@@ -54,16 +98,29 @@ async function documentsOf(services: Services) {
   const first = await documents.createDocument({ title: "b", createdBy: user });
   const second = await documents.createDocument({ title: "a", createdBy: "B", isPublic: false });
   services.now += 3_000;
-  const updated = await documents.updateDocumentContent(first.id, "text");
+  const updated = [
+    await documents.updateDocumentContent(first.id, "text"),
+    await documents.updateDocumentTitle(second.id, "c"),
+    await documents.updateDocumentTitle("nobody", "c"),
+  ];
   const added = await documents.addCollaborator({ documentId: second.id, userId: user, role: "" });
   const again = await documents.addCollaborator({ documentId: second.id, userId: user, username: "ada" });
-  const lists = [await documents.listDocuments(), await documents.getDocumentCollaborators(second.id)];
+  const listed = await documents.listDocuments();
+  const collaborators = await documents.getDocumentCollaborators(second.id);
+  const found = [await documents.getDocument(first.id), await documents.getDocument(second.id)];
+  const counts = [
+    await documents.getDocumentCount(),
+    await documents.getDocumentCount({ createdBy: user }),
+    await documents.getDocumentCount({ createdBy: "nobody" }),
+  ];
   const access = [
     await documents.hasDocumentAccess(second.id, user),
     await documents.hasDocumentAccess(second.id, "x"),
   ];
   const removed = [await documents.removeCollaborator(second.id, "x"), await documents.deleteDocument(second.id)];
-  return [first, second, updated, added, again, lists, access, removed, [first, added].map(typesOf)];
+  const gone = [await documents.getDocument(second.id), await documents.getDocumentCollaborators(second.id)];
+  const records = [first, second, added, again, ...found, ...listed, ...collaborators];
+  return [records, updated, counts, access, removed, gone, records.map(typesOf)];
 }
 
 async function profilesOf({ profiles }: Services) {
@@ -79,18 +136,12 @@ async function profilesOf({ profiles }: Services) {
   });
   const counted = await profiles.incrementMessageCount(user);
   const saved = await profiles.saveAnalysisHistory(user, { joy: 1 }, [], 3.5);
+  await profiles.saveAnalysisHistory(user, null, "no JSON", null, "");
   const lists = [await profiles.getAllUserProfiles(), await profiles.getUsersNeedingAnalysis()];
-  const found = await profiles.getUserProfile(user);
-  return [
-    made,
-    updated,
-    counted,
-    saved,
-    lists,
-    found,
-    await profiles.getAnalysisHistory(user),
-    [made, found].map(typesOf),
-  ];
+  const found = [await profiles.getUserProfile(user), await profiles.getUserProfile("nobody")];
+  const history = await profiles.getAnalysisHistory(user);
+  const records = [made, ...found, ...history, ...lists.flat()];
+  return [updated, counted, saved, lists.map((list) => list.length), records, records.map(typesOf)];
 }
 
 function typesOf(record: object | null): string[] {

@@ -278,6 +278,52 @@ describe("behind a bad link", () => {
     expect(acknowledged.filter((id) => !found.has(id))).toEqual([]);
   });
 
+  test.each([
+    ["SQLite", "--S"],
+    ["PostgreSQL", "P-S"],
+  ])("connections and statements that overtake each other, with %s primary", async (_, letters) => {
+    const { pair, env } = await behindProxy();
+    proxy.reorder(25);
+    onTestFinished(() => proxy.reorder(0));
+    const databases = [await pair.open(letters, { env }), await pair.open(letters, { env })];
+    const [first] = databases as [DualDatabase];
+    const doc = await first.documentService.createDocument({ title: "t", createdBy: speaker.userId });
+    const ids: string[] = [];
+    for (let round = 0; round < 12; round++) {
+      // New connections, which come in another order than they were opened.
+      if (round % 4 === 0) proxy.cut();
+      await Promise.all(
+        databases.flatMap((database) => [
+          ...Array.from({ length: 4 }, () => saved(database, ids)),
+          settled(database.documentService.updateDocumentContent(doc.id, `content ${round}`)),
+          settled(database.documentService.addCollaborator({ documentId: doc.id, userId: "1", role: `role ${round}` })),
+          settled(database.documentService.removeCollaborator(doc.id, "1")),
+          settled(database.userProfileService.getOrCreateUserProfile(speaker.userId, `name ${round}`)),
+          settled(database.userProfileService.incrementMessageCount(speaker.userId)),
+        ]),
+      );
+    }
+    await pair.expectConverged(first);
+    const last = await pair.open(letters === "--S" ? "P-S" : "--S", { env });
+    await pair.expectConverged(last);
+    const found = new Set((await pair.rows("sqlite", "SELECT id FROM messages")).map(({ id }) => id));
+    expect(ids.length).toBeGreaterThan(60);
+    expect(ids.filter((id) => !found.has(id))).toEqual([]);
+  });
+
+  /** What becomes of a call that the link may have cut. */
+  async function settled<T>(call: Promise<T>): Promise<T | null> {
+    return call.catch((error: unknown) => {
+      expect(["OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE"]).toContain(Reflect.get(Object(error), "code"));
+      return null;
+    });
+  }
+
+  async function saved(database: DualDatabase, ids: string[]): Promise<void> {
+    const id = await settled(database.messageService.saveHumanMessage(say("x")));
+    if (id !== null) ids.push(id);
+  }
+
   test("a link that swallows everything", async () => {
     const { pair, env } = await behindProxy();
     const database = await pair.open("--S", { env });
