@@ -5,18 +5,19 @@ import { pathToFileURL } from "node:url";
 import type { DualDatabase } from "../../src/database.js";
 import type { Logger } from "../../src/logger.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
+import type { AddedColumn } from "./added-columns.js";
 import { Caller, codeOf } from "./caller.js";
 import { DirectAccess } from "./console.js";
 import { Lane } from "./lane.js";
 import { LogWriter, readLog } from "./log.js";
-import type { FromBot, StartOrder, ToBot, TrapOrder } from "./messages.js";
 import { type KnownRow, Model } from "./model.js";
 import { lanes, prefixOf } from "./names.js";
+import type { FromBot, StartOrder, ToBot, TrapOrder } from "./orders.js";
 import { Peers } from "./peers.js";
 import { Random } from "./random.js";
 import { perform, type Reply, type Request } from "./requests.js";
 
-const settleWithinMs = 30_000;
+const settleWithinMs = 60_000;
 
 /** A bot process: it does what it is told over its channel, and everything that it does stands in its log before it happens. */
 class Bot {
@@ -26,6 +27,7 @@ class Bot {
   #lanes: Promise<unknown> = Promise.resolve();
   #stopping = false;
   #trap: TrapOrder | null = null;
+  #columns: AddedColumn[] = [];
   #resume: () => void = () => {};
   #speak: () => void = () => {};
 
@@ -41,6 +43,7 @@ class Bot {
     if (order.do === "trap") this.#trap = order;
     if (order.do === "resume") this.#trap = null;
     if (order.do === "resume" || order.do === "resume-and-keep-trap") this.#resume();
+    if (order.do === "know") this.#columns.push(order.column);
     if (order.do === "settle") await this.#settle(order.env, new LogWriter(order.log));
   }
 
@@ -49,15 +52,18 @@ class Bot {
     const database = this.#open(order.env, log);
     this.#log = log;
     this.#stopping = false;
+    this.#columns = [...order.columns];
     const model = new Model(JSON.parse(readFileSync(order.known, "utf8")) as KnownRow[]);
     for (const earlier of order.earlier)
       for (const line of readLog(path.join(order.logs, earlier))) model.take(earlier, line);
-    const caller = new Caller(log, model, order.log);
-    await database.open().catch((error: unknown) => {
-      log.write({ is: "event", event: "open-failed", fields: { code: codeOf(error), message: String(error) } });
-    });
+    const caller = new Caller(log, model, order.log, order.route);
+    const failure = await database.open().then(
+      () => null,
+      (error: unknown) => `${codeOf(error)} ${String(error)}`,
+    );
+    log.write({ is: "opened", failure, wantsPostgres: order.wantsPostgres });
     await tell({ is: "started" });
-    const counting = setInterval(() => void tell({ is: "answered", writes: caller.answered.writes }), 20);
+    const counting = setInterval(() => void tell({ is: "answered", ...caller.answered }), 20);
     const spoken = order.quiet ? new Promise<void>((resolve) => (this.#speak = resolve)) : null;
     this.#lanes = Promise.resolve(spoken)
       .then(() => this.#work(order, database, caller, model))
@@ -71,9 +77,9 @@ class Bot {
       const owner = { round: order.round, slot: order.slot, slots: order.slots, lane: number };
       const prefix = prefixOf(owner, order.life);
       const random = new Random(order.seed, prefix);
-      const parts = { database, caller, model, random, owner, peers, direct, prefix, route: order.route };
+      const lane = new Lane({ database, caller, model, random, owner, peers, direct, prefix }, this.#columns);
       const isOver = () => this.#stopping;
-      return number < lanes ? new Lane(parts).run(isOver) : new Lane(parts).watch(isOver);
+      return number < lanes ? lane.run(isOver) : lane.watch(isOver);
     });
     return Promise.all(running);
   }
@@ -149,8 +155,7 @@ class Bot {
       this.#resume = resolve;
     });
     await tell({ is: "trapped", point });
-    if (trap.action === "stop") process.kill(process.pid, "SIGSTOP");
-    else await resumed;
+    await resumed;
   }
 }
 

@@ -2,10 +2,13 @@ import path from "node:path";
 import type { Flags } from "../../src/route.js";
 import { routeOf } from "../../src/route.js";
 import type { FaultProxy } from "../support/proxy.js";
+import type { AddedColumn } from "./added-columns.js";
+import { limits } from "./failures.js";
 import type { BotProcess, Fleet } from "./fleet.js";
-import type { FromBot } from "./messages.js";
+import type { Answered, FromBot } from "./orders.js";
 import { type DatabasePair, stateOfFile } from "./pair.js";
 import type { Plan } from "./plan.js";
+import type { Troubles } from "./troubles.js";
 
 export interface CastParts {
   readonly seed: number;
@@ -14,6 +17,7 @@ export interface CastParts {
   /** One for each slot. */
   readonly proxies: readonly FaultProxy[];
   readonly fleet: Fleet;
+  readonly troubles: Troubles;
   readonly logs: string;
   /** File of the rows that were there before. */
   readonly known: string;
@@ -28,8 +32,8 @@ export interface Slot {
   flags: Flags;
   life: number;
   readonly logs: string[];
-  /** Writes answered in earlier lives. */
-  before: number;
+  /** What was answered in earlier lives. */
+  before: Answered;
 }
 
 /** The bots of one round: each in its slot, with flags, a link to PostgreSQL and a log of its own. */
@@ -47,28 +51,69 @@ export class Cast {
     return slot;
   }
 
-  /** The link between a bot and PostgreSQL. */
-  proxy(slot: number): FaultProxy {
+  /** Breaks off a bot's connections to PostgreSQL. → how many there were */
+  cut(slot: number): number {
+    const proxy = this.#proxy(slot);
+    const { connections } = proxy;
+    proxy.cut();
+    this.#parts.troubles.happened("cut", slot);
+    return connections;
+  }
+
+  /** Breaks off one of them later; resolves when that has happened. */
+  async cutAfter(slot: number, limit: number | "before-reply"): Promise<void> {
+    await this.#proxy(slot).cutAfter(limit);
+    this.#parts.troubles.happened("cut", slot);
+  }
+
+  /** Whether a bot can reach PostgreSQL. → how many connections were broken off */
+  link(slot: number, up: boolean): number {
+    const proxy = this.#proxy(slot);
+    proxy.accept();
+    this.#parts.troubles.end("unlinked", slot);
+    if (up) return 0;
+    this.#parts.troubles.begin("unlinked", slot);
+    proxy.refuse();
+    return this.cut(slot);
+  }
+
+  /** Stops a bot's process where it stands. */
+  freeze({ number, process }: Slot): void {
+    this.#parts.troubles.begin("stopped", number);
+    process.signal("SIGSTOP");
+  }
+
+  thaw({ number, process }: Slot): void {
+    process.signal("SIGCONT");
+    this.#parts.troubles.end("stopped", number);
+  }
+
+  /** Tells the bots of a column that both sides have now. */
+  know(column: AddedColumn): void {
+    for (const { process } of this.slots) process.send({ do: "know", column });
+  }
+
+  #proxy(slot: number): FaultProxy {
     const proxy = this.#parts.proxies[slot];
     if (proxy === undefined) throw new Error(`no proxy for bot ${slot}`);
     return proxy;
   }
 
-  /** Writes that all bots of the round have had answered. */
-  get written(): number {
-    return this.slots.reduce((sum, { before, process }) => sum + before + process.answered, 0);
+  /** What all bots of the round have had answered. */
+  get answered(): Answered {
+    return this.slots.map(({ before, process }) => sum(before, process.answered)).reduce(sum, noneAnswered);
   }
 
   async open(number: number, flags: Flags): Promise<void> {
     const process = this.#parts.fleet.take();
-    const slot: Slot = { number, process, flags, life: 0, logs: [], before: 0 };
+    const slot: Slot = { number, process, flags, life: 0, logs: [], before: noneAnswered };
     this.slots[number] = slot;
     await this.#start(slot, flags, false);
   }
 
   /** Another bot in a slot whose bot is dead or has been stopped. */
   async again(slot: Slot, flags: Flags, quiet = false): Promise<void> {
-    slot.before += slot.process.answered;
+    slot.before = sum(slot.before, slot.process.answered);
     slot.life += 1;
     if (!slot.process.alive) slot.process = this.#parts.fleet.take();
     await this.#start(slot, flags, quiet);
@@ -82,7 +127,10 @@ export class Cast {
   /** All bots end as the plan says; connections that they leave behind are broken off. */
   async end(): Promise<void> {
     const { plan, fleet, proxies } = this.#parts;
-    for (const proxy of proxies) proxy.accept();
+    for (const proxy of proxies) {
+      proxy.accept();
+      proxy.disarm();
+    }
     await Promise.all(
       this.slots.map(({ number, process }) =>
         plan.endings[number] === "stop" && process.alive ? process.stop() : process.kill(),
@@ -124,6 +172,8 @@ export class Cast {
       known,
       direct: { sqliteFile: pair.sqliteFile, postgresUrl: paired ? this.#urlFor(slot.number) : null },
       route: routeOf(flags).name,
+      wantsPostgres: flags.primary,
+      columns: pair.columns,
       quiet,
     });
     slot.logs.push(log);
@@ -131,7 +181,7 @@ export class Cast {
 
   #environment(slot: number, { primary, read, shadow }: Flags): NodeJS.ProcessEnv {
     return {
-      ...limits,
+      ...limited,
       DATABASE_URL: this.#urlFor(slot),
       SQLITE_DB_PATH: this.#parts.pair.sqliteFile,
       USE_POSTGRES_PRIMARY: String(primary),
@@ -142,13 +192,19 @@ export class Cast {
 
   #urlFor(slot: number): string {
     const url = new URL(this.#parts.pair.postgresUrl);
-    url.port = String(this.proxy(slot).port);
+    url.port = String(this.#proxy(slot).port);
     return url.href;
   }
 }
 
-const limits = {
-  POSTGRES_QUERY_TIMEOUT_MS: "5000",
+const limited = {
+  POSTGRES_QUERY_TIMEOUT_MS: String(limits.query),
   POSTGRES_POOL_SIZE: "8",
-  FLIP_TIMEOUT_MS: "30000",
+  FLIP_TIMEOUT_MS: String(limits.flip),
 };
+
+const noneAnswered: Answered = { writes: 0, services: 0 };
+
+function sum(one: Answered, other: Answered): Answered {
+  return { writes: one.writes + other.writes, services: one.services + other.services };
+}

@@ -120,12 +120,12 @@ async function lateEntry(scene: Scene): Promise<void> {
     ({ opened } = stage.launch(0, flags("sqlite", true)));
     const lastLook = "state = 'idle in transaction' AND query LIKE 'SELECT 1 AS one FROM dualdb_journal%'";
     await scene.until("the last step", async () => (await scene.hasSession(lastLook)) && (await halfway(scene)));
-    stage.signal(0, "SIGSTOP");
+    stage.freeze(0);
     stage.cut(0);
   });
   await stage.open(1, flags("postgres", false));
   const id = await scene.newMessage(1);
-  stage.signal(0, "SIGCONT");
+  stage.thaw(0);
   await opened;
   await scene.expectMessage(0, id);
 }

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { FromBot, StartOrder, ToBot, TrapOrder } from "./messages.js";
+import type { Answered, FromBot, StartOrder, ToBot, TrapOrder } from "./orders.js";
 import type { Request } from "./requests.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -17,13 +17,17 @@ export function compileBot(scratch: string): string {
   mkdirSync(out);
   symlinkSync(path.join(repository, "node_modules"), path.join(scratch, "node_modules"));
   writeFileSync(path.join(scratch, "package.json"), '{ "type": "module" }');
-  const files = `application bot caller console lane log model names peers random requests statements teams`.split(" ");
+  const files =
+    `actor added-columns application bot caller console documents lane log messages model names peers profiles queries random
+    requests statements teams`.split(/\s+/);
   const options = ["--noCheck", "--noResolve", "--ignoreConfig", "--module", "nodenext", "--target", "es2022"];
   const compiler = path.join(repository, "node_modules/typescript/bin/tsc");
   const sources = files.map((file) => path.join(here, `${file}.ts`));
   execFileSync(process.execPath, [compiler, ...options, "--outDir", out, ...sources], { stdio: "pipe" });
   return path.join(out, "bot.js");
 }
+
+const noneAnswered: Answered = { writes: 0, services: 0 };
 
 /** A bot that did not do what it was told to. */
 export class BotError extends Error {}
@@ -34,8 +38,8 @@ export class BotProcess {
   readonly #listeners = new Set<(message: FromBot) => void>();
   readonly ended: Promise<void>;
   alive = true;
-  /** Writes that the current bot has had answered. */
-  answered = 0;
+  /** What the current bot has had answered. */
+  answered: Answered = noneAnswered;
   #asked = 0;
   ready: Promise<void>;
   output = "";
@@ -54,7 +58,7 @@ export class BotProcess {
       }),
     );
     this.#child.on("message", (message: FromBot) => {
-      if (message.is === "answered") this.answered = message.writes;
+      if (message.is === "answered") this.answered = { writes: message.writes, services: message.services };
       for (const listener of this.#listeners) listener(message);
     });
     this.ready = this.wait("ready").then(
@@ -70,7 +74,7 @@ export class BotProcess {
 
   async start(order: StartOrder): Promise<void> {
     await this.ready;
-    this.answered = 0;
+    this.answered = noneAnswered;
     const started = this.wait("started");
     this.send(order);
     await started;

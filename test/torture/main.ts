@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { drills } from "./drills.js";
 import { type Mutant, mutants, spare } from "./mutants.js";
-import { failureText, summaryText } from "./report.js";
+import { failureText, shortfalls, summaryText } from "./report.js";
 import { type Summary, torture } from "./run.js";
 
 /**
@@ -32,7 +32,14 @@ if (!existsSync(path.join(given.dist, "database.js")))
   throw new Error(`no built package in ${given.dist}: npm run build`);
 
 if (given.mutants) await tryAll();
-else process.exitCode = (await tryOne(mutantNamed(given.mutant), true)).failed === null ? 0 : 1;
+else process.exitCode = verdict(await tryOne(mutantNamed(given.mutant), true));
+
+/** The exit status: 0 where everything that a run has to show was shown, and nothing else. */
+function verdict(summary: Summary): number {
+  const short = summary.failed === null ? shortfalls(summary) : [];
+  for (const what of short) print(`NOT SHOWN: ${what}`);
+  return summary.failed === null && short.length === 0 ? 0 : 1;
+}
 
 function wholeNumber(name: string, text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name} must be a whole number`);

@@ -134,8 +134,18 @@ export function certain(row: ModelRow | undefined, column: string): CellValue | 
   return cell.settled;
 }
 
+/**
+ * The columns in which a stored row is not as the model allows, `$` among them where it is there and must not be, or must be and is not.
+ */
+export function misfits({ cells }: ModelRow, stored: Readonly<Record<string, CellValue>> | undefined): string[] {
+  const exists = cells.get("$");
+  if (exists !== undefined && !allows(exists, stored !== undefined)) return ["$"];
+  if (stored === undefined) return [];
+  return [...cells].filter(([name, cell]) => name !== "$" && !allows(cell, stored[name] ?? null)).map(([name]) => name);
+}
+
 /** Whether a column may hold this. */
-export function allows(cell: Cell, value: CellValue): boolean {
+function allows(cell: Cell, value: CellValue): boolean {
   if (cell.how === "add") {
     const base = Number(cell.settled ?? 0);
     return Number(value) >= base + cell.sure && Number(value) <= base + cell.sure + cell.unsure;

@@ -14,6 +14,7 @@ const mirror = "shadow/mirror.js";
 const triggers = "shadow/triggers.js";
 const flip = "shadow/flip.js";
 const journal = "shadow/journal.js";
+const recovery = "shadow/recovery.js";
 
 function mutant(
   name: string,
@@ -155,9 +156,25 @@ export const mutants: readonly Mutant[] = [
     "",
   ]),
   mutant("conflicts-overwritten", "in a recovery SQLite's own rows stay", [
-    "shadow/recovery.js",
+    recovery,
     "journaled.add(table, key);",
     ";",
+  ]),
+  mutant(
+    "everything-a-conflict",
+    "in a recovery what nobody has written on SQLite comes in",
+    [recovery, "(await this.#tryToApply(source, entries))", "false"],
+    [recovery, "if (!(await this.#tryToApply(source, [entry])))", "if (true)"],
+  ),
+  mutant("not-followed", "a process that is told that the primary is elsewhere goes there, and repeats the call", [
+    "adapter.js",
+    "return this.#repeat(call,",
+    "throw error; return this.#repeat(call,",
+  ]),
+  mutant("catalogues-not-compared", "who carries rows looks at the tables again when a schema has changed", [
+    "shadow/state.js",
+    "if (found[side] === undefined || found[side] === known[side])",
+    "if (true)",
   ]),
   mutant("no-bump-at-enter-postgres", "cas is bumped before PostgreSQL becomes primary", [
     flip,

@@ -1,6 +1,7 @@
 import type { Side } from "../../src/engines/engine.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
 import type { Refused } from "../../src/status.js";
+import type { AddedColumn } from "./added-columns.js";
 import type { DirectTargets } from "./console.js";
 import type { Reply, Request } from "./requests.js";
 
@@ -21,18 +22,21 @@ export interface StartOrder {
   readonly known: string;
   readonly direct: DirectTargets;
   readonly route: string;
+  /** Whether its flags ask for PostgreSQL as primary. */
+  readonly wantsPostgres: boolean;
+  /** Columns that tables have been given since the databases were made. */
+  readonly columns: readonly AddedColumn[];
   /** Its lanes keep still until they are told to speak. */
   readonly quiet: boolean;
 }
 
-/** Stop the process, or hold its relay, when it next reaches a point of a mirror pass. */
+/** Kill the process, or hold its relay, when that next reaches a point of a mirror pass. */
 export interface TrapOrder {
   readonly do: "trap";
   readonly point: FaultPoint;
   /** So many times it passes first. */
   readonly skip: number;
-  /** `kill`: kill -9. `stop`: SIGSTOP, everything stands still. `wait`: only the relay stands still. */
-  readonly action: "kill" | "stop" | "wait";
+  readonly action: "kill" | "hold";
 }
 
 export type ToBot =
@@ -40,16 +44,24 @@ export type ToBot =
   | TrapOrder
   | { readonly do: "stop" }
   | { readonly do: "speak" }
+  /** Both sides have it now. */
+  | { readonly do: "know"; readonly column: AddedColumn }
   | { readonly do: "ask"; readonly number: number; readonly request: Request }
   /** Goes on, and forgets a trap that has not been sprung; or keeps the one that was set meanwhile. */
   | { readonly do: "resume" | "resume-and-keep-trap" }
   | { readonly do: "settle"; readonly env: NodeJS.ProcessEnv; readonly log: string };
 
+/** Calls of a bot that have had an answer: writes of any kind, and those of any kind that went through a service. */
+export interface Answered {
+  readonly writes: number;
+  readonly services: number;
+}
+
 export type FromBot =
   | { readonly is: "ready" }
   | { readonly is: "started" }
   | { readonly is: "stopped" }
-  | { readonly is: "answered"; readonly writes: number }
+  | ({ readonly is: "answered" } & Answered)
   | { readonly is: "trapped"; readonly point: FaultPoint }
   | { readonly is: "told"; readonly number: number; readonly reply: Reply }
   | { readonly is: "settled"; readonly primary: Side; readonly refused: readonly Refused[] }

@@ -1,5 +1,6 @@
 import path from "node:path";
-import type { Engine } from "../../src/engines/engine.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Engine, Side } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { migrate } from "../../src/schema/migrations.js";
@@ -9,13 +10,44 @@ import { makeOldBotFile } from "../support/old-bot.js";
 import type { PostgresServer } from "../support/postgres.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
+import type { AddedColumn } from "./added-columns.js";
 import { applicationTables } from "./application.js";
+import { observePostgres, sqliteObservers } from "./observers.js";
 
 /** The two databases that a number of rounds work on. */
 export interface DatabasePair {
   readonly sqliteFile: string;
   readonly postgresUrl: string;
+  /** Columns that tables have been given since the databases were made. */
+  readonly columns: AddedColumn[];
 }
+
+/** Adds a column to a table of one side. */
+export async function addColumn(pair: DatabasePair, side: Side, added: AddedColumn): Promise<void> {
+  const text = `ALTER TABLE ${added.table} ADD COLUMN ${added.column} TEXT`;
+  if (side === "postgres") return addToPostgres(pair.postgresUrl, text);
+  const engine = await openAt(pair.sqliteFile);
+  try {
+    await script(engine, `${text};${sqliteObservers([...pair.columns, added])}`);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Whoever waits for the table makes everybody else wait, so that waiting is short and tried again. */
+async function addToPostgres(url: string, text: string): Promise<void> {
+  for (;;) {
+    try {
+      await runAt(url, `SET lock_timeout = 200; ${text}`);
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === lockNotAvailable)) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+const lockNotAvailable = "55P03";
 
 /** An old bot's file, every second time more rows than the mirror carries at once, and a PostgreSQL with our tables in which somebody has left rows. */
 export async function makePair(server: PostgresServer, scratch: string, number: number): Promise<DatabasePair> {
@@ -27,7 +59,8 @@ export async function makePair(server: PostgresServer, scratch: string, number: 
   await migrate({ engine: postgres, timeoutMs: 60_000, logger: silentLogger });
   await postgres.close();
   await runAt(postgresUrl, `${applicationTables.postgres};${leftOver}`);
-  return { sqliteFile, postgresUrl };
+  await observePostgres(postgresUrl);
+  return { sqliteFile, postgresUrl, columns: [] };
 }
 
 async function addTables(file: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import path from "node:path";
-import { type LogLine, readLog } from "./log.js";
+import { type Logged, readLog } from "./log.js";
+import type { Random } from "./random.js";
 
 export interface PeerMessage {
   readonly id: string;
@@ -20,11 +21,11 @@ export class Peers {
     this.#own = own;
   }
 
-  /** The message that another process has saved last. */
-  latestMessage(): PeerMessage | null {
+  /** The message that one of the other processes has saved last. */
+  latestMessage(random: Random): PeerMessage | null {
     const files = readdirSync(this.#directory).filter((file) => !file.startsWith(this.#own));
-    const file = files[Math.floor(Math.random() * files.length)];
-    if (file === undefined) return null;
+    if (files.length === 0) return null;
+    const file = random.pick(files.sort());
     for (const line of tail(path.join(this.#directory, file)).reverse()) {
       const id =
         line.is === "answer"
@@ -45,7 +46,7 @@ export class Peers {
   }
 }
 
-function tail(file: string): LogLine[] {
+function tail(file: string): Logged[] {
   const descriptor = openSync(file, "r");
   try {
     const { size } = fstatSync(descriptor);
@@ -56,7 +57,7 @@ function tail(file: string): LogLine[] {
       .toString("utf8")
       .split("\n")
       .slice(start === 0 ? 0 : 1, -1);
-    return lines.map((line) => JSON.parse(line) as LogLine);
+    return lines.map((line) => JSON.parse(line) as Logged);
   } finally {
     closeSync(descriptor);
   }

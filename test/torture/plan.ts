@@ -1,8 +1,8 @@
 import type { Side } from "../../src/engines/engine.js";
 import type { Flags } from "../../src/route.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
+import { type AddedColumn, growing } from "./added-columns.js";
 import { drills } from "./drills.js";
-import type { TrapOrder } from "./messages.js";
 import { hash, Random } from "./random.js";
 
 /** What happens to the bots of a round, one after the other. `during` happens while the fault lasts. */
@@ -19,16 +19,16 @@ export type Step =
   | { readonly kind: "cut-after"; readonly slot: number; readonly bytes: number | "before-reply" }
   | { readonly kind: "refuse"; readonly slot: number; readonly during: readonly Step[] }
   /**
-   * The relay of a bot is stopped at a point of its pass. `cut`: it loses its connection, and with it the lock, meanwhile. `backlog`: the
-   * relays are held up first, so that the pass has many rows, and whichever bot takes them is the one. `late`: the round ends soon after,
-   * so that nothing heals what went wrong.
+   * The relay of a bot is stopped at a point of its pass: `kill`, by kill -9; `hold`, it stands there; `stop`, and the whole process with
+   * it (SIGSTOP). `cut`: it loses its connection, and with it the lock, meanwhile. `backlog`: the relays are held up first, so that the
+   * pass has many rows, and whichever bot takes them is the one. `late`: the round ends soon after, so that nothing heals what went wrong.
    */
   | {
       readonly kind: "trap";
       readonly slot: number;
       readonly point: FaultPoint;
       readonly skip: number;
-      readonly action: TrapOrder["action"];
+      readonly action: "kill" | "hold" | "stop";
       readonly cut: boolean;
       readonly backlog: boolean;
       readonly late: boolean;
@@ -37,6 +37,8 @@ export type Step =
     }
   /** PostgreSQL goes, all bots go with it and come back with these flags: a roll-back that has to be forced. */
   | { readonly kind: "forced"; readonly flags: readonly Flags[]; readonly during: readonly Step[] }
+  /** A table gets a further column on both sides, on one after the other. */
+  | { readonly kind: "column"; readonly table: AddedColumn["table"]; readonly first: Side }
   /** A situation that chance meets too seldom, for two bots that make no calls of their own meanwhile. */
   | { readonly kind: "drill"; readonly name: string; readonly side: Side };
 
@@ -59,19 +61,36 @@ export function planOf(seed: number, round: number, only: string | null): Plan {
   const random = new Random(seed, round, "plan");
   const drill = only === null ? drillOf(seed, round) : drillStep(only, round);
   const slots = drill === null && random.chance(0.5) ? 3 : 2;
-  return new Planner(random, slots).plan(round, round % roundsOfAPair === 1, drill);
+  const { card: leansToPostgres } = dealt(leanings, seed, round, "leanings");
+  return new Planner(random, slots, leansToPostgres).plan(round, round % roundsOfAPair === 1, drill);
 }
 
-/** Drills come as from a deck of cards: each once before one comes again, and then from its other side. */
+/** Each drill comes once before one comes again, and then from its other side. */
 function drillOf(seed: number, round: number): (Step & { readonly kind: "drill" }) | null {
   const cards = [...Object.keys(drills), ...Array.from({ length: roundsWithoutDrill }, () => null)];
-  const deal = Math.floor((round - 1) / cards.length);
-  const random = new Random(seed, deal, "deck");
-  const deck: (string | null)[] = [];
-  while (cards.length > 0) deck.push(...cards.splice(random.whole(0, cards.length - 1), 1));
-  const name = deck[(round - 1) % deck.length] ?? null;
+  const { card: name, deal } = dealt(cards, seed, round, "deck");
   if (name === null) return null;
   return drillStep(name, hash(`${seed}/${name}`) + deal);
+}
+
+/** So many rounds in twenty lean to PostgreSQL: what forced roll-backs end with comes on SQLite's side. */
+const leanings = Array.from({ length: 20 }, (_, card) => card < 11);
+
+/** The card of a round, as from a deck: all of them are dealt before one comes again. */
+function dealt<T>(
+  cards: readonly T[],
+  seed: number,
+  round: number,
+  name: string,
+): { readonly card: T; readonly deal: number } {
+  const deal = Math.floor((round - 1) / cards.length);
+  const random = new Random(seed, deal, name);
+  const left = [...cards];
+  const deck: T[] = [];
+  while (left.length > 0) deck.push(...left.splice(random.whole(0, left.length - 1), 1));
+  const [card] = deck.slice((round - 1) % cards.length);
+  if (card === undefined) throw new Error("a deck has no cards");
+  return { card, deal };
 }
 
 function drillStep(name: string, number: number): Step & { readonly kind: "drill" } {
@@ -87,20 +106,22 @@ class Planner {
   /** The side that most bots of the round want to be primary. */
   readonly #leansToPostgres: boolean;
 
-  constructor(random: Random, slots: number) {
+  constructor(random: Random, slots: number, leansToPostgres: boolean) {
     this.#random = random;
     this.#slots = slots;
-    this.#leansToPostgres = random.chance(0.55);
+    this.#leansToPostgres = leansToPostgres;
   }
 
   plan(round: number, fresh: boolean, drill: Step | null): Plan {
     const random = this.#random;
+    const grows = random.chance(0.2);
     const isForced = random.chance(drill === null ? 0.3 : 0.02);
     const count = random.whole(1, drill === null ? 3 : 2);
     const steps = Array.from({ length: count }, () => [this.#go(), this.#fault()]).flat();
     if (isForced) steps.push({ ...this.#go(), writes: 40 } as Step, this.#forced());
     if (drill !== null) steps.push(drill);
     if (drill !== null && random.chance(0.6)) steps.push({ kind: "kill", slot: this.#slot(), flags: this.#flags(1) });
+    if (grows) steps.splice(random.whole(0, steps.length), 0, this.#column());
     const hasTrap = steps.some(({ kind }) => kind === "trap");
     const flags = Array.from({ length: this.#slots }, () => {
       const wished = this.#flags(isForced ? 1 : 0.8);
@@ -190,9 +211,13 @@ class Planner {
     }
     const progress: Step = { kind: "go", writes: random.whole(20, 60) };
     const during = random.chance(0.7) ? [progress, ...overtake] : [progress];
-    const action = random.pick(["wait", "stop"] as const);
+    const action = random.pick(["hold", "stop"] as const);
     const backlog = random.chance(0.7);
     return { kind: "trap", slot, point, skip, action, cut, backlog, late: random.chance(0.6), flags, during };
+  }
+
+  #column(): Step {
+    return { kind: "column", table: this.#random.pick(growing), first: this.#random.pick(["sqlite", "postgres"]) };
   }
 
   #forced(): Step {

@@ -3,14 +3,17 @@ import path from "node:path";
 import type { Side } from "../../src/engines/engine.js";
 import { type PostgresServer, startPostgres } from "../support/postgres.js";
 import { type FaultProxy, startProxy } from "../support/proxy.js";
-import { type Checked, check, type Deviation, rowsOfFile, type StoredRow } from "./check.js";
+import { Calls } from "./calls.js";
+import { type Checked, check, rowsOfFile } from "./check.js";
 import { BotError, compileBot, Fleet } from "./fleet.js";
-import { type LogLine, readLog } from "./log.js";
+import type { Deviation, StoredRow } from "./judge.js";
+import { readLog } from "./log.js";
 import { Model } from "./model.js";
 import { copyPackage, type Replacement } from "./package-copy.js";
 import { type DatabasePair, makePair } from "./pair.js";
 import { type Plan, planOf, type Step } from "./plan.js";
-import { Round } from "./round.js";
+import type { BotLog } from "./roll-back.js";
+import { Round, type RoundResult } from "./round.js";
 
 export interface TortureOptions {
   readonly rounds: number;
@@ -29,6 +32,11 @@ export interface Summary {
   rounds: number;
   writes: number;
   reads: number;
+  /** Calls of the four services' functions among them, and in the round that had the fewest. */
+  services: number;
+  leastServices: number;
+  /** In the round that had the fewest. */
+  leastFaults: number;
   unanswered: number;
   readonly failures: Record<string, number>;
   readonly faults: Record<string, number>;
@@ -50,7 +58,7 @@ export interface Summary {
 export async function torture(options: TortureOptions): Promise<Summary> {
   const dist = copyPackage(options.scratch, options.dist, options.replacements);
   const script = compileBot(options.scratch);
-  const server = await startPostgres({ settings: { max_connections: 100 } });
+  const server = await startPostgres({ settings: { max_connections: 100, track_commit_timestamp: "on" } });
   const fleet = new Fleet(script, dist);
   const proxies = await Promise.all([0, 1, 2].map(() => startProxy(server.port)));
   try {
@@ -70,7 +78,6 @@ class Torture {
   readonly #summary = emptySummary();
   #pair: DatabasePair | null = null;
   #rows: readonly StoredRow[] = [];
-  #conflicts = new Set<string>();
   #paired = false;
 
   constructor(options: TortureOptions, server: PostgresServer, fleet: Fleet, proxies: readonly FaultProxy[]) {
@@ -95,31 +102,28 @@ class Torture {
   async #round(plan: Plan): Promise<readonly Deviation[]> {
     const { scratch, seed } = this.#options;
     const pair = plan.fresh || this.#pair === null ? await this.#freshPair(plan.round) : this.#pair;
-    const logs = path.join(scratch, `round-${plan.round}`);
+    const directory = path.join(scratch, `round-${plan.round}`);
     const known = path.join(scratch, "known.json");
     writeFileSync(known, JSON.stringify(this.#rows.map(({ table, row, values }) => ({ table, row, values }))));
-    const parts = { seed, plan, pair, logs, known, paired: this.#paired };
+    const parts = { seed, plan, pair, logs: directory, known, paired: this.#paired };
     const round = new Round({ ...parts, server: this.#server, proxies: this.#proxies, fleet: this.#fleet });
     const began = Date.now();
-    const { primary, settled, happened } = await round.run();
-    this.#summary.primary[primary] += 1;
-    for (const [what, times] of Object.entries(happened)) add(this.#summary.faults, what, times);
-    const { model, lines } = this.#read(logs, plan);
-    const evidence = { before: this.#rows, model, lines, knownConflicts: this.#conflicts };
-    const checked = await check(pair, evidence);
+    const result = await round.run();
+    const logs = readLogs(directory);
+    const model = new Model(this.#rows);
+    for (const { source, lines } of logs) for (const line of lines) model.take(source, line);
+    this.#tally(result, logs, model, plan);
+    const checked = await check(pair, { before: this.#rows, model, logs, troubles: result.troubles });
     this.#take(checked);
     this.#options.report(
-      `round ${plan.round}: ${primary}, ${Date.now() - began} ms, ${checked.compared} rows, ${JSON.stringify(happened)}`,
+      `round ${plan.round}: ${result.primary}, ${Date.now() - began} ms, ${checked.compared} rows, ${JSON.stringify(result.happened)}`,
     );
-    const unsettled =
-      settled.is === "unsettled" ? settled.status : settled.refused.length > 0 ? JSON.stringify(settled.refused) : null;
-    return [...(unsettled === null ? [] : [{ kind: "unsettled" as const, what: unsettled }]), ...checked.deviations];
+    return [...unsettledBy(result), ...checked.deviations];
   }
 
   async #freshPair(round: number): Promise<DatabasePair> {
     this.#pair = await makePair(this.#server, this.#options.scratch, round);
     this.#rows = await rowsOfFile(this.#pair.sqliteFile);
-    this.#conflicts = new Set();
     this.#paired = false;
     return this.#pair;
   }
@@ -127,46 +131,66 @@ class Torture {
   #take({ rows, compared, conflicts, excused }: Checked): void {
     this.#rows = rows;
     this.#paired = true;
-    for (const conflict of conflicts) this.#conflicts.add(conflict);
     this.#summary.rowsCompared += compared;
-    this.#summary.conflicts += conflicts.length;
+    this.#summary.conflicts += conflicts;
     this.#summary.excused += excused;
   }
 
-  /** The model of a round, from its logs: each bot's processes in the order in which they ran. */
-  #read(logs: string, plan: Plan): { readonly model: Model; readonly lines: readonly LogLine[] } {
-    const model = new Model(this.#rows);
-    const all: LogLine[] = [];
-    for (const file of readdirSync(logs).sort((one, other) => one.localeCompare(other, "en", { numeric: true }))) {
-      const lines = readLog(path.join(logs, file));
-      for (const line of lines) model.take(file, line);
-      all.push(...lines);
-    }
-    this.#tally(all, model, plan);
-    return { model, lines: all };
-  }
-
-  #tally(lines: readonly LogLine[], model: Model, plan: Plan): void {
+  #tally(result: RoundResult, logs: readonly BotLog[], model: Model, plan: Plan): void {
     const summary = this.#summary;
+    summary.primary[result.primary] += 1;
+    for (const [what, times] of Object.entries(result.happened)) add(summary.faults, what, times);
     summary.unanswered += model.unanswered;
-    const reads = new Set<number>();
-    const direct = new Set<number>();
-    let forced = 0;
-    for (const line of lines) {
-      if (line.is === "intent" && line.effects.length === 0) reads.add(line.call);
-      if (line.is === "intent" && line.effects.length > 0) reads.delete(line.call);
-      if (line.is === "intent") direct[line.name.startsWith("console") ? "add" : "delete"](line.call);
-      if (line.is === "answer") summary[reads.has(line.call) ? "reads" : "writes"] += 1;
-      if (line.is === "failure" || line.is === "unknown")
-        add(summary.failures, direct.has(line.call) ? `console ${line.code}` : line.code, 1);
-      if (line.is !== "event") continue;
-      if (line.event === "forced-roll-back") forced += 1;
-      if (line.event === "flip-step" && /^enter-/.test(String(line.fields.step))) summary.flips += 1;
-    }
+    const answered = answeredIn(logs);
+    for (const kind of ["writes", "reads", "services"] as const) summary[kind] += answered[kind];
+    summary.leastServices = Math.min(summary.leastServices, answered.services);
+    summary.leastFaults = Math.min(summary.leastFaults, result.faults);
+    for (const code of failuresIn(logs)) add(summary.failures, code, 1);
+    const events = logs.flatMap(({ lines }) => lines.filter((line) => line.is === "event"));
+    const forced = events.filter(({ event }) => event === "forced-roll-back").length;
+    summary.flips += events.filter(({ event, fields }) => event === "flip-step" && isEntry(fields.step)).length;
     summary.forced += forced;
     if (forced > 0) summary.forcedRounds += 1;
     if (forced > 0 && !plan.steps.some(isForced)) summary.unplanned += 1;
   }
+}
+
+/** Each bot's processes in the order in which they ran. */
+function readLogs(directory: string): BotLog[] {
+  const files = readdirSync(directory).sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
+  return files.map((source) => ({ source, lines: readLog(path.join(directory, source)) }));
+}
+
+function answeredIn(logs: readonly BotLog[]): { writes: number; reads: number; services: number } {
+  const answered = { writes: 0, reads: 0, services: 0 };
+  for (const { source, lines } of logs) {
+    const calls = new Calls(source, lines);
+    for (const line of lines) {
+      const call = calls.take(line);
+      if (call === null || call.code !== null) continue;
+      answered[call.isRead ? "reads" : "writes"] += 1;
+      if (call.via === "service") answered.services += 1;
+    }
+  }
+  return answered;
+}
+
+/** The codes of failed calls; a console's are named as such. */
+function failuresIn(logs: readonly BotLog[]): string[] {
+  return logs.flatMap(({ source, lines }) => {
+    const calls = new Calls(source, lines);
+    const failed = lines.map((line) => calls.take(line)).filter((call) => call !== null && call.code !== null);
+    return failed.map((call) => `${call?.via.startsWith("console") ? "console " : ""}${call?.code}`);
+  });
+}
+
+function unsettledBy({ settled }: RoundResult): Deviation[] {
+  if (settled.is === "unsettled") return [{ kind: "unsettled", what: settled.status }];
+  return settled.refused.length > 0 ? [{ kind: "unsettled", what: JSON.stringify(settled.refused) }] : [];
+}
+
+function isEntry(step: unknown): boolean {
+  return /^enter-/.test(String(step));
 }
 
 function isForced(step: Step): boolean {
@@ -183,11 +207,14 @@ function hung(error: unknown): Deviation {
   return { kind: "unsettled", what: error.message };
 }
 
-function emptySummary(): Summary {
+export function emptySummary(): Summary {
   return {
     rounds: 0,
     writes: 0,
     reads: 0,
+    services: 0,
+    leastServices: Number.POSITIVE_INFINITY,
+    leastFaults: Number.POSITIVE_INFINITY,
     unanswered: 0,
     failures: {},
     faults: {},

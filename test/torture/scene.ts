@@ -6,9 +6,9 @@ import { oneValue, openAt } from "../support/libsql.js";
 import { journalKey, teamKey, teamName } from "./application.js";
 import { Caller, set } from "./caller.js";
 import { type Effect, LogWriter, readLog } from "./log.js";
-import type { FromBot, TrapOrder } from "./messages.js";
 import { Model } from "./model.js";
 import { prefixOf, userOf } from "./names.js";
+import type { FromBot, TrapOrder } from "./orders.js";
 import type { Stage } from "./stage.js";
 import { type PlainStatement, plain } from "./statements.js";
 
@@ -34,7 +34,7 @@ export class Scene {
     const file = "8-0.jsonl";
     this.stage = stage;
     this.#log = new LogWriter(path.join(stage.logs, file));
-    this.#caller = new Caller(this.#log, new Model([]), file);
+    this.#caller = new Caller(this.#log, new Model([]), file, "drill");
     this.user = userOf({ ...owner, round: stage.round });
     this.#prefix = prefixOf({ ...owner, round: stage.round }, 0);
     this.#sqlite = sqlite;
@@ -78,7 +78,8 @@ export class Scene {
   }
 
   async #announced(name: string, effects: readonly Effect[], work: () => Promise<unknown>): Promise<void> {
-    if (!(await this.#caller.call(name, effects, work))) throw new Missed(`${name} was not answered`);
+    if (!(await this.#caller.call({ name, via: "statements", effects, work })))
+      throw new Missed(`${name} was not answered`);
   }
 
   async newMessage(slot: number): Promise<string> {
@@ -221,7 +222,7 @@ export class Scene {
 
   /** Resolves when the bot's relay stands there. */
   hold(slot: number, point: TrapOrder["point"]): Promise<FromBot> {
-    const sprung = this.stage.trap(slot, { do: "trap", point, skip: 0, action: "wait" });
+    const sprung = this.stage.trap(slot, { do: "trap", point, skip: 0, action: "hold" });
     sprung.catch(() => {});
     return sprung;
   }

@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Flags } from "../../src/route.js";
 import type { Cast, CastParts, Slot } from "./cast.js";
-import type { FromBot, TrapOrder } from "./messages.js";
+import type { FromBot, TrapOrder } from "./orders.js";
 import type { DatabasePair } from "./pair.js";
 import { Random } from "./random.js";
 import type { Request } from "./requests.js";
@@ -18,7 +18,7 @@ export class Stage {
   /** Directory of the round's logs. */
   readonly logs: string;
 
-  constructor(cast: Cast, { seed, plan, pair, logs }: CastParts) {
+  constructor(cast: Cast, { seed, plan, pair, logs }: Pick<CastParts, "seed" | "plan" | "pair" | "logs">) {
     this.#cast = cast;
     this.round = plan.round;
     this.random = new Random(seed, plan.round, "drill");
@@ -64,22 +64,23 @@ export class Stage {
     this.#cast.slot(number).process.send({ do: "resume" });
   }
 
-  signal(number: number, signal: NodeJS.Signals): void {
-    this.#cast.slot(number).process.signal(signal);
+  /** Stops its process where it stands. */
+  freeze(number: number): void {
+    this.#cast.freeze(this.#cast.slot(number));
+  }
+
+  thaw(number: number): void {
+    this.#cast.thaw(this.#cast.slot(number));
   }
 
   /** Breaks off its connections to PostgreSQL. */
   cut(number: number): void {
-    this.#cast.proxy(number).cut();
+    this.#cast.cut(number);
   }
 
   /** Whether it can reach PostgreSQL. */
   link(number: number, up: boolean): void {
-    const proxy = this.#cast.proxy(number);
-    proxy.accept();
-    if (up) return;
-    proxy.refuse();
-    proxy.cut();
+    this.#cast.link(number, up);
   }
 
   /** File of the present process's log. */
@@ -89,10 +90,10 @@ export class Stage {
 
   /** Lets everybody go on, as the drill has left them. */
   async clear(): Promise<void> {
-    for (const { number, process } of this.#cast.slots) {
-      process.signal("SIGCONT");
-      process.send({ do: "resume" });
-      this.#cast.proxy(number).accept();
+    for (const slot of this.#cast.slots) {
+      this.#cast.thaw(slot);
+      slot.process.send({ do: "resume" });
+      this.#cast.link(slot.number, true);
     }
     await Promise.all(this.#launched);
     for (const slot of this.#atRest) await this.#cast.again(slot, slot.flags);
