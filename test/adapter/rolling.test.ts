@@ -1,7 +1,11 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import pg from "pg";
+import { from } from "pg-copy-streams";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { DualDatabase } from "../../src/database.js";
 import { sql } from "../../src/index.js";
+import { watchJournals } from "../support/journal-trail.js";
 import { speaker, TestPair, until } from "../support/pair.js";
 import { Recorder } from "../support/recorder.js";
 import { RemoteBot } from "../support/remote.js";
@@ -60,6 +64,7 @@ describe.each([
     const pair = await TestPair.create();
     const recorder = new Recorder();
     const old = await pair.open(before, { logger: recorder });
+    const trail = await watchJournals(pair);
     const traffic = new Traffic(old);
     await until("the old process is at work", () => traffic.ids.length > 5);
     const fresh = await pair.open(after);
@@ -73,6 +78,9 @@ describe.each([
     expect(recorder.of("primary-moved").map(({ level }) => level)).toEqual(["warn"]);
     await old.close();
     await fresh.close();
+    const written = await trail.sidesOf("messages");
+    expect(ids.filter((id) => written.get(id)?.size !== 1)).toEqual([]);
+    expect(new Set(ids.map((id) => [...(written.get(id) ?? [])][0]))).toEqual(new Set(["sqlite", "postgres"]));
     const last = await pair.open(after.startsWith("P") ? "P-S" : "--S");
     const found = await last.read(sql`SELECT id FROM messages`);
     expect(new Set(found.map(({ id }) => id))).toEqual(new Set(ids));
@@ -144,6 +152,12 @@ test("a process of its own with old flags goes on over both flips", async () => 
   await pair.expectConverged(last);
 });
 
+/** Rows in COPY's text format, sent as a console does. */
+async function copyIn(console: pg.Client, text: string, rows: string): Promise<void> {
+  const stream = console.query(from(text));
+  await pipeline(Readable.from([rows]), stream);
+}
+
 describe("a console at the side that is not primary", () => {
   async function client(url: string): Promise<pg.Client> {
     const connected = new pg.Client({ connectionString: url });
@@ -152,41 +166,101 @@ describe("a console at the side that is not primary", () => {
     return connected;
   }
 
-  const insert = "INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('c', 1, 'human', 'x')";
+  /** A row in every table, parents first. */
+  const insertsOf = (id: string, user: string) => [
+    `INSERT INTO messages (id, timestamp, sender_type, message_content) VALUES ('${id}', 1, 'human', 'x')`,
+    `INSERT INTO queries (id, timestamp, user_id, username, query_text) VALUES ('${id}', 1, '1', 'u', 't')`,
+    `INSERT INTO documents (id, title, created_by) VALUES ('${id}', 't', '1')`,
+    `INSERT INTO document_collaborators (id, document_id, user_id) VALUES ('${id}', 'there', '${user}')`,
+    `INSERT INTO user_profiles (id, user_id, username, first_seen_at, last_interaction_at) VALUES ('${id}', '${user}', 'u', 1, 1)`,
+    `INSERT INTO user_analysis_history (id, user_id, analysis_timestamp) VALUES ('${id}', '1', 1)`,
+  ];
+  const inserts = insertsOf("c", "2");
+  const [insert = ""] = inserts;
+  const tables = inserts.map((text) => text.split(" ")[2] ?? "");
+  const onEveryTable = tables.flatMap((table) => {
+    const time = table === "document_collaborators" ? "joined_at" : "created_at";
+    // Its collaborators would keep a document from getting another key.
+    const name = table === "documents" ? "title" : "id";
+    return [
+      `UPDATE ${table} SET ${time} = 1`,
+      `UPDATE ${table} SET ${name} = 'other' WHERE id = 'there'`,
+      `DELETE FROM ${table}`,
+      `DELETE FROM ${table} WHERE id = 'there'`,
+      `INSERT INTO ${table} SELECT * FROM ${table} WHERE id = 'there' ON CONFLICT (id) DO UPDATE SET ${time} = 2`,
+    ];
+  });
 
-  test("is refused by PostgreSQL, whatever it does", async () => {
+  async function filled(letters: string): Promise<TestPair> {
     const pair = await TestPair.create();
-    const database = await pair.open("--S");
-    await database.messageService.saveHumanMessage(say("one"));
-    await database.drain();
+    const database = await pair.open(letters);
+    await database.write(...insertsOf("there", "1").map((text) => sql([text])));
+    await pair.expectConverged(database);
+    return pair;
+  }
+
+  test("is refused by PostgreSQL, whatever it does to whichever table", async () => {
+    const pair = await filled("--S");
     const console = await client(pair.url);
     const refused = { code: "DD001", message: expect.stringContaining("NOT_PRIMARY") };
     for (const text of [
-      insert,
-      "UPDATE messages SET message_content = 'x'",
-      "DELETE FROM messages",
-      "TRUNCATE messages",
-      "TRUNCATE documents CASCADE",
-      "INSERT INTO user_profiles (id, user_id, username, first_seen_at, last_interaction_at) VALUES ('p', '1', 'u', 1, 1)",
+      ...inserts,
+      ...onEveryTable,
+      ...tables.map((table) => `TRUNCATE ${table} CASCADE`),
+      "TRUNCATE messages, queries",
+      "UPDATE messages SET message_content = 'x' FROM queries WHERE queries.id = messages.id",
+      "DELETE FROM messages USING queries WHERE queries.id = messages.id",
+      `WITH gone AS (DELETE FROM queries RETURNING id) UPDATE messages SET ai_summary = gone.id FROM gone WHERE messages.id = gone.id`,
+      `WITH made AS (${insert} RETURNING id) SELECT id FROM made`,
+      `DO $$ BEGIN ${insert}; END $$`,
+      "UPDATE messages SET message_content = 'x' WHERE id = 'nobody'",
     ])
-      await expect(console.query(text)).rejects.toMatchObject(refused);
+      await expect([
+        text,
+        await console.query(text).then(
+          () => null,
+          (error: unknown) => error,
+        ),
+      ]).toEqual([text, expect.objectContaining(refused)]);
+    for (const [index, table] of tables.entries()) {
+      const columns = /\((.*?)\)/.exec(inserts[index] ?? "")?.[1] ?? "";
+      const values = /VALUES \((.*?)\)/.exec(inserts[index] ?? "")?.[1] ?? "";
+      const line = values.replaceAll(/'|(?<=,) /g, "").replaceAll(",", "\t");
+      await expect(copyIn(console, `COPY ${table} (${columns}) FROM STDIN`, `${line}\n`)).rejects.toMatchObject(
+        refused,
+      );
+    }
     await pair.expectEqual();
   });
 
-  test("is refused by SQLite, whatever it does", async () => {
-    const pair = await TestPair.create();
-    const database = await pair.open("P-S");
-    await database.messageService.saveHumanMessage(say("one"));
-    await database.drain();
+  test("is refused by SQLite, whatever it does to whichever table", async () => {
+    const pair = await filled("P-S");
     const console = await pair.sqlite;
-    for (const text of [
-      insert,
-      insert.replace("INSERT", "INSERT OR REPLACE"),
-      insert.replace("INSERT", "INSERT OR IGNORE"),
-      "UPDATE messages SET message_content = 'x'",
-      "DELETE FROM messages",
-    ])
-      await expect(console.write([{ sql: text, text, values: [] }])).rejects.toMatchObject({ code: "NOT_PRIMARY" });
+    for (const texts of [
+      ...inserts.map((text) => [text]),
+      ...inserts.map((text) => [text.replace("INSERT", "INSERT OR REPLACE")]),
+      ...onEveryTable.map((text) => [text]),
+      ...tables.flatMap((table) =>
+        ["REPLACE", "IGNORE", "ABORT", "FAIL", "ROLLBACK"].map((policy) => [
+          `UPDATE OR ${policy} ${table} SET id = 'other' WHERE id = 'there'`,
+        ]),
+      ),
+      [insert.replace("INSERT", "INSERT OR IGNORE")],
+      [insert.replace("INSERT", "REPLACE")],
+      ["UPDATE messages SET message_content = q.query_text FROM queries AS q WHERE q.id = messages.id"],
+      ["DELETE FROM messages WHERE id IN (SELECT id FROM queries)"],
+      ["SELECT 1", ...inserts],
+      ["DELETE FROM document_collaborators", "DELETE FROM documents"],
+    ]) {
+      const written = console.write(texts.map((text) => ({ sql: text, text, values: [] })));
+      expect([
+        texts,
+        await written.then(
+          () => null,
+          (error: unknown) => error,
+        ),
+      ]).toEqual([texts, expect.objectContaining({ code: "NOT_PRIMARY" })]);
+    }
     await pair.expectEqual();
   });
 
