@@ -109,30 +109,18 @@ class Bot {
   /** Opens with the shadow on and waits until both sides agree that nothing is owed. */
   async #settle(env: NodeJS.ProcessEnv, log: LogWriter): Promise<void> {
     const database = this.#open(env, log);
-    try {
-      await database.open();
-      const until = Date.now() + settleWithinMs;
-      while (Date.now() < until) {
-        const drained = await database.drain({ timeoutMs: 1_000 });
-        const status = await database.status();
-        const { sqlite, postgres } = status;
-        const known = sqlite?.reachable && postgres?.reachable;
-        if (known && !sqlite.state.forced && sqlite.state.primary === postgres.state.primary && drained.pending === 0) {
-          const left = sqlite.journal.entries + postgres.journal.entries;
-          if (left === 0 || drained.quarantined > 0) {
-            await tell({ is: "settled", primary: status.primary, refused: [...sqlite.refused, ...postgres.refused] });
-            return;
-          }
-        }
-        await sleep(20);
-      }
-      await tell({ is: "unsettled", status: JSON.stringify(await database.status()) });
-    } catch (error) {
-      await tell({ is: "unsettled", status: `${codeOf(error)} ${String(error)}` });
-    } finally {
-      await database.close();
-      log.close();
+    const until = Date.now() + settleWithinMs;
+    let look: FromBot = { is: "unsettled", status: "nobody has looked" };
+    while (look.is !== "settled" && Date.now() < until) {
+      // On a busy machine a side may not answer in time: that says nothing yet.
+      look = await settledLook(database).catch(
+        (error: unknown): FromBot => ({ is: "unsettled", status: `${codeOf(error)} ${String(error)}` }),
+      );
+      await sleep(20);
     }
+    await tell(look);
+    await database.close();
+    log.close();
   }
 
   #open(env: NodeJS.ProcessEnv, log: LogWriter): DualDatabase {
@@ -157,6 +145,19 @@ class Bot {
     await tell({ is: "trapped", point });
     await resumed;
   }
+}
+
+/** One look at both sides, after what is owed has been carried. */
+async function settledLook(database: DualDatabase): Promise<FromBot> {
+  const drained = await database.drain({ timeoutMs: 1_000 });
+  const status = await database.status();
+  const { sqlite, postgres, primary } = status;
+  const unsettled: FromBot = { is: "unsettled", status: JSON.stringify(status) };
+  if (!sqlite?.reachable || !postgres?.reachable || drained.pending > 0) return unsettled;
+  if (sqlite.state.forced || sqlite.state.primary !== postgres.state.primary) return unsettled;
+  const left = sqlite.journal.entries + postgres.journal.entries;
+  if (left > 0 && drained.quarantined === 0) return unsettled;
+  return { is: "settled", primary, refused: [...sqlite.refused, ...postgres.refused] };
 }
 
 function tell(message: FromBot): Promise<void> {

@@ -55,15 +55,17 @@ export class Cast {
   cut(slot: number): number {
     const proxy = this.#proxy(slot);
     const { connections } = proxy;
+    this.#parts.troubles.begin("cut", slot);
     proxy.cut();
-    this.#parts.troubles.happened("cut", slot);
+    this.#parts.troubles.end("cut", slot);
     return connections;
   }
 
   /** Breaks off one of them later; resolves when that has happened. */
   async cutAfter(slot: number, limit: number | "before-reply"): Promise<void> {
     await this.#proxy(slot).cutAfter(limit);
-    this.#parts.troubles.happened("cut", slot);
+    this.#parts.troubles.begin("cut", slot);
+    this.#parts.troubles.end("cut", slot);
   }
 
   /** Whether a bot can reach PostgreSQL. → how many connections were broken off */

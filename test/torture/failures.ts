@@ -19,20 +19,23 @@ export interface FailedCall {
   readonly wantsPostgres: boolean;
 }
 
-/** The limits that the bots are started with, in milliseconds. */
-export const limits = { query: 5_000, flip: 30_000 } as const;
+/** The limits that the bots are started with, and the package's own for a lock of PostgreSQL and of SQLite's file, in milliseconds. */
+export const limits = { query: 5_000, lock: 5_000, fileLock: 15_000, flip: 30_000 } as const;
 /** A console's own limits. */
 const consoleLimits = { connect: 1_000, query: 3_000 } as const;
 
-/** A side becomes primary some time after it has been written down, and a connection is found broken some time after it broke. */
+/**
+ * A side becomes primary some time after it has been written down, a connection is found broken some time after it broke, and what befell it is
+ * written down some time after it did.
+ */
 const slackMs = 1_000;
 /** An engine sends a read again on another connection; so many cuts in a row are too much for it. */
 const cutsPerRead = 3;
 
 /**
  * Which failures the faults of a round account for. With SQLite primary no call has to fail, whatever becomes of PostgreSQL; with
- * PostgreSQL primary, only while it, or the way to it, is in trouble. Waiting has its limits, so that whoever fails for having waited must
- * have waited that long.
+ * PostgreSQL primary, only while it, or the way to it, is in trouble. Waiting has its limits, which a machine that is busy with other
+ * things can reach at any time: whoever fails for having waited must have waited that long.
  */
 export class Failures {
   readonly #troubles: readonly Trouble[];
@@ -51,11 +54,9 @@ export class Failures {
       case "OUTCOME_UNKNOWN":
         return this.#needsPostgres(call) && (took >= limits.query || this.#isCutOff(call));
       case "DATABASE_BUSY":
-        return (
-          took >= limits.query - slackMs && this.#had(call, null, ["down", "frozen", "unlinked", "cut", "stopped"])
-        );
+        return took >= (this.#needsPostgres(call) ? limits.lock : limits.fileLock);
       case "NOT_PRIMARY":
-        return took >= limits.flip - slackMs;
+        return took >= limits.flip;
       case "SCHEMA_MISSING":
         return !call.wasOpen && this.#had(call, null, ["one-sided"]);
       default:
@@ -99,7 +100,7 @@ export class Failures {
       (trouble) =>
         kinds.includes(trouble.kind) &&
         (slot === null || trouble.slot === null || trouble.slot === slot) &&
-        trouble.from <= ended &&
+        trouble.from - slackMs <= ended &&
         trouble.to + slackMs >= began,
     );
   }

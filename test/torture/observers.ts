@@ -28,6 +28,8 @@ export interface Move {
 export interface ForcedRollBack {
   readonly from: number;
   readonly to: number;
+  /** When PostgreSQL ceased to be primary by its own state, which a process goes by that was not told. */
+  readonly closed: number;
   /** SQLite's rows at its beginning. */
   readonly before: readonly Image[];
   /** Rows that PostgreSQL owed, as it had them when it ceased to be primary. */
@@ -234,23 +236,20 @@ function rollBackOf(
   // Whoever names a conflict enters its key right before, so that PostgreSQL is told; nobody has written the row.
   const told = new Set(of("conflict").map(({ n }) => n - 1));
   const end = lines.find(({ what, forced }) => what === "state" && !forced);
-  const to = end?.at ?? Number.POSITIVE_INFINITY;
+  const [from, to] = [lines[0]?.at ?? 0, end?.at ?? Number.POSITIVE_INFINITY];
+  const last = moves.filter((move) => move.at <= to).at(-1);
   return {
-    from: lines[0]?.at ?? 0,
+    from,
     to,
+    closed: Math.max(from, last?.at ?? from),
     before: of("image").map(imageOf),
-    owed: owedAt(to, moves, images),
+    // Nothing where somebody has been on the way into PostgreSQL since it was left.
+    owed: images.filter(({ move }) => move === last?.n),
     written: of("written")
       .filter(({ n }) => !told.has(n))
       .map(imageOf),
     conflicts: of("conflict").map(imageOf),
   };
-}
-
-/** What PostgreSQL owed when it was last left; nothing where somebody has been on the way into it since. */
-function owedAt(at: number, moves: readonly PostgresMove[], images: readonly PostgresImage[]): readonly Image[] {
-  const last = moves.filter((move) => move.at <= at).at(-1);
-  return last === undefined ? [] : images.filter(({ move }) => move === last.n);
 }
 
 function imageOf({ table, key, row }: TrailLine): Image {

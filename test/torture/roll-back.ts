@@ -58,7 +58,7 @@ class Node {
  * What a roll-back without PostgreSQL accounts for, by key.
  *
  * SQLite goes on with the rows that it has (`before`). What PostgreSQL had taken and not handed over (`owed`) comes in when it is back,
- * unless somebody has written it on SQLite meanwhile (`written`). So there are three kinds of legitimate deviation from "the last
+ * unless somebody has written it on SQLite meanwhile (`written`). So there are four kinds of legitimate deviation from "the last
  * acknowledged write counts", and no more:
  *
  * 1. Until everything is in, an answer from SQLite may lack what a row is owed, and a write may meet what it still holds: a unique value
@@ -69,6 +69,8 @@ class Node {
  *    unique value, is its parent or its child, or had the same key (profiles change theirs), or is linked to it by other rows that are
  *    owed. Else it comes in, also where a call on SQLite meant to delete the row of that name: what was deleted there was another row,
  *    under another key.
+ * 4. PostgreSQL may be out of reach for one process only. Another one goes on with it until PostgreSQL's own state says otherwise
+ *    (`closed`), and does not see what is written on SQLite meanwhile.
  *
  * A row that was carried before, a row that is not owed, and a row that hangs on nothing that was written on SQLite have no excuse, and a
  * conflict that is named for one of them is wrong itself.
@@ -97,10 +99,11 @@ export class RollBack {
 
   /** Whether answers to calls that were made at that time may lack a row's last acknowledged state. */
   excusesAnswer(name: RowName, began: number): boolean {
-    const { from, to } = this.#facts;
+    const { from, to, closed } = this.#facts;
     const node = this.#nodes.get(nameOf(name));
-    if (node === undefined || !node.isOwed || began < from - clockMs) return false;
-    return began <= to + clockMs || this.#fated.has(node.group);
+    if (node === undefined || began < from - clockMs) return false;
+    if (node.written.length > 0 && began <= closed + clockMs) return true;
+    return node.isOwed && (began <= to + clockMs || this.#fated.has(node.group));
   }
 
   /** Whether a write made at that time may have met what SQLite still holds, or not have found what it lacks. */

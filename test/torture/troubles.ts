@@ -36,10 +36,4 @@ export class Troubles {
     this.#present.delete(name);
     this.#over.push({ ...trouble, to: Date.now() });
   }
-
-  /** One that is over at once. */
-  happened(kind: TroubleKind, slot: number | null): void {
-    this.begin(kind, slot);
-    this.end(kind, slot);
-  }
 }
