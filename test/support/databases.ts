@@ -8,8 +8,8 @@ import { createDatabaseAt } from "./postgres.js";
 export const postgresServers: readonly TestServer[] = inject("postgresServers");
 
 /** The URL of a new, empty database on the server of that URL, or on the run's first; gone after the run. */
-export function freshPostgres(serverUrl: string = defaultServer().url): Promise<string> {
-  return createDatabaseAt(serverUrl, inject("databasePrefix"));
+export function freshPostgres(serverUrl: string = defaultServer().url, locale?: string): Promise<string> {
+  return createDatabaseAt(serverUrl, inject("databasePrefix"), locale);
 }
 
 /** The path of a SQLite file that does not exist yet, in a directory of its own; gone after the run. */

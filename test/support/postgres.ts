@@ -76,10 +76,11 @@ export function availableBinaries(): BinariesKind[] {
   return (["installed", "embedded"] as const).filter((kind) => findBinaries(kind) !== null);
 }
 
-/** Creates an empty database with a random name on the server of that URL; resolves to the new database's URL. */
-export async function createDatabaseAt(serverUrl: string, prefix = "test"): Promise<string> {
+/** Creates an empty database with a random name on the server of that URL, of the server's locale or of that one; resolves to its URL. */
+export async function createDatabaseAt(serverUrl: string, prefix = "test", locale?: string): Promise<string> {
   const name = `${prefix}_${randomBytes(8).toString("hex")}`;
-  await runAt(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
+  const own = locale === undefined ? "" : ` LOCALE '${locale}'`;
+  await runAt(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0${own}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return url.href;

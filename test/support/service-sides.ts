@@ -6,6 +6,7 @@ import { silentLogger } from "../../src/logger.js";
 import { open } from "../../src/open.js";
 import { migrate } from "../../src/schema/migrations.js";
 import { freshPostgres, freshSqlite, postgresServers } from "./databases.js";
+import type { TestServer } from "./global.js";
 import { sqldRuns, startSqld } from "./sqld.js";
 
 /** A new pair of databases, or SQLite alone, with one side primary. */
@@ -26,15 +27,19 @@ export interface ServiceSide {
 export const serviceSides: readonly ServiceSide[] = [
   { name: "SQLite file", side: "sqlite", open: () => openSide({ SQLITE_DB_PATH: freshSqlite() }) },
   ...(sqldRuns ? [{ name: "libSQL server", side: "sqlite" as const, open: openRemote }] : []),
-  ...postgresServers.map(({ name, url }): ServiceSide => {
-    return { name: `PostgreSQL ${name}`, side: "postgres", open: () => openServer(url) };
-  }),
+  ...postgresServers.map((server) => postgresSide(server)),
 ];
 
-async function openServer(serverUrl: string): Promise<OpenSide> {
+/** A database on one of the run's servers, of that locale. */
+export function postgresSide({ name, url }: TestServer, locale?: string): ServiceSide {
+  const title = locale === undefined ? `PostgreSQL ${name}` : `PostgreSQL ${name}, ${locale}`;
+  return { name: title, side: "postgres", open: () => openServer(url, locale) };
+}
+
+async function openServer(serverUrl: string, locale: string | undefined): Promise<OpenSide> {
   const env = {
     SQLITE_DB_PATH: freshSqlite(),
-    DATABASE_URL: await freshPostgres(serverUrl),
+    DATABASE_URL: await freshPostgres(serverUrl, locale),
     USE_POSTGRES_PRIMARY: "on",
   };
   const { postgres: config } = readConfig(env);
