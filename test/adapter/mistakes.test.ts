@@ -1,9 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createDatabase, sql } from "../../src/index.js";
+import type { Status } from "../../src/status.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
-import { speaker, TestPair } from "../support/pair.js";
+import { speaker, TestPair, until } from "../support/pair.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { Recorder } from "../support/recorder.js";
 import { RemoteBot } from "../support/remote.js";
@@ -112,14 +113,100 @@ describe("the SQLite file", () => {
     );
   });
 
+  /** Calls a bot that is not root, with these flags. */
   async function withoutRights(pair: TestPair, name: string, env = {}, ...input: readonly unknown[]): Promise<unknown> {
+    return (await powerless(pair, "---", env)).call("messageService", name, ...input);
+  }
+
+  /** A bot in a process that is not root, and may not write to the file's directory. */
+  async function powerless(pair: TestPair, letters: string, env = {}): Promise<RemoteBot> {
     // The run's own directory lets nobody else in.
     chmodSync(path.dirname(path.dirname(pair.file)), 0o755);
     chmodSync(path.dirname(pair.file), 0o555);
-    const bot = await RemoteBot.start(pair.env("---", env));
+    onTestFinished(() => chmodSync(path.dirname(pair.file), 0o755));
+    const bot = await RemoteBot.start(pair.env(letters, env));
     await bot.call("database", "giveUpRights");
-    return bot.call("messageService", name, ...input).finally(() => chmodSync(path.dirname(pair.file), 0o755));
+    return bot;
   }
+
+  /** A pair that has worked with these flags, with one message on both sides, and what the file may be used for from now on. */
+  async function filePair(letters: string, mode: number): Promise<TestPair> {
+    const pair = await TestPair.create();
+    const database = await pair.open(letters);
+    await database.messageService.saveHumanMessage(say("one"));
+    await database.drain();
+    await database.close();
+    chmodSync(pair.file, mode);
+    return pair;
+  }
+
+  const unusable = /^DATABASE_UN(AVAILABLE|USABLE) .*bot\.db/;
+
+  test.each(["--S", "-RS", "P-S"])("may not be read, with SQLite primary and %s: it is said", async (letters) => {
+    const pair = await filePair("--S", 0o000);
+    const bot = await powerless(pair, letters);
+    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
+    await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unusable);
+    expect(await pair.count("postgres", "messages")).toBe(1);
+  });
+
+  test("may not be read, with PostgreSQL primary and P-S: the bot goes on, and what it wrote comes in later", async () => {
+    const pair = await filePair("P-S", 0o000);
+    const bot = await powerless(pair, "P-S");
+    await bot.call("messageService", "saveHumanMessage", say("two"));
+    expect(await bot.call("messageService", "getMessageCount")).toBe(2);
+    expect(await bot.call("database", "status")).toMatchObject({ primary: "postgres", sqlite: null });
+    await bot.kill();
+    chmodSync(pair.file, 0o644);
+    await pair.expectConverged(await pair.open("P-S"));
+    expect(await pair.count("sqlite", "messages")).toBe(2);
+  });
+
+  test.each(["---", "--S", "-RS"])(
+    "may not be read, with PostgreSQL primary and %s: a roll-back says why it cannot be",
+    async (letters) => {
+      const pair = await filePair("P-S", 0o000);
+      const bot = await powerless(pair, letters);
+      await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
+      expect((await pair.rows("postgres", 'SELECT "primary" FROM dualdb_state'))[0]?.primary).toBe("postgres");
+    },
+  );
+
+  test.each(["--S", "-RS"])(
+    "may be read and not written, with %s: reads work, a write says why not",
+    async (letters) => {
+      const pair = await filePair("--S", 0o444);
+      const bot = await powerless(pair, letters);
+      expect(await bot.call("messageService", "getMessageCount")).toBe(1);
+      await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unusable);
+      expect(await bot.call("messageService", "getMessageCount")).toBe(1);
+      expect(await pair.count("postgres", "messages")).toBe(1);
+    },
+  );
+
+  test("may be read and not written, with SQLite primary and P-S: the primary does not move, and it is said", async () => {
+    const pair = await filePair("--S", 0o444);
+    const bot = await powerless(pair, "P-S");
+    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
+    expect((await pair.rows("postgres", 'SELECT "primary" FROM dualdb_state'))[0]?.primary).toBe("sqlite");
+  });
+
+  test("may be read and not written, with PostgreSQL primary and P-S: the bot goes on, and status says what is wrong", async () => {
+    const pair = await filePair("P-S", 0o444);
+    const bot = await powerless(pair, "P-S");
+    await bot.call("messageService", "saveHumanMessage", say("two"));
+    expect(await bot.call("messageService", "getMessageCount")).toBe(2);
+    const isTold = async () => {
+      const { relay, problem } = (await bot.call("database", "status")) as Pick<Status, "relay" | "problem">;
+      return /^DATABASE_UN(AVAILABLE|USABLE)$/.test(relay?.lastError?.code ?? problem?.code ?? "");
+    };
+    await until("status tells of it", isTold);
+    await bot.kill();
+    chmodSync(pair.file, 0o644);
+    chmodSync(path.dirname(pair.file), 0o755);
+    await pair.expectConverged(await pair.open("P-S"));
+    expect(await pair.count("sqlite", "messages")).toBe(2);
+  });
 
   test("is damaged in the middle", async () => {
     const pair = await TestPair.create();
