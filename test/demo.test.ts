@@ -12,8 +12,8 @@ const scratch = mkdtempSync(path.join(tmpdir(), "dualdb-demo-test-"));
 chmodSync(scratch, 0o755);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** A run takes about 20 s on two idle cores, and several times as long on busy ones. */
-const limitMs = 300_000;
+/** A run takes about a minute on two idle cores, a quick one 20 s, and several times as long on busy ones. */
+const limitMs = 600_000;
 
 interface Run {
   readonly status: number | null;
@@ -25,7 +25,7 @@ interface Run {
 
 describe("npm run demo", () => {
   test("takes a bot to PostgreSQL and back, and loses nothing", { timeout: limitMs }, async () => {
-    const { status, output, errors, left } = await demo(["--quick", "--seed", "7"]);
+    const { status, output, errors, left } = await demo(["--seed", "7"]);
     expect(errors).toBe("");
     expect(output).toContain("seed 7");
     for (const step of titles) expect(output).toContain(step);
@@ -34,7 +34,8 @@ describe("npm run demo", () => {
     expect(output).toContain("calls that failed: 0");
     expect(output).toContain("reads that missed an acknowledged write: 0");
     expect(output).toContain("acknowledged writes lost: 0");
-    expect(output).toContain("both databases hold the same");
+    // How long it has taken is for who looks at it: under two minutes, where nothing else is going on.
+    expect(output).toMatch(/both databases hold the same {2}\d+ s$/m);
     expect(output).not.toContain("\u001b[");
     expect({ status, left }).toEqual({ status: 0, left: [] });
   });
