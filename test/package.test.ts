@@ -90,7 +90,7 @@ describe("the packed tarball", () => {
     ];
     writeFileSync(join(folder, "flat.mts"), uses.join("\n"));
     const options = "--noEmit --strict --module nodenext --target es2022 --skipLibCheck false --types node";
-    const compiler = join(folder, "node_modules/typescript/bin/tsc");
+    const compiler = join(root, "node_modules/typescript/bin/tsc");
     await run(process.execPath, [compiler, ...options.split(" "), "bot.mts", "flat.mts"], { cwd: folder });
     expect(readText("dist/index.d.ts")).not.toMatch(/from "(pg|@libsql\/client)"/);
   }, 60_000);

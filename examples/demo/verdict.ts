@@ -1,5 +1,5 @@
 import { sql } from "dualdb";
-import type { Engine } from "../../src/engines/engine.js";
+import type { Engine, PostgresEngine } from "../../src/engines/engine.js";
 import { type Comparison, compareDatabases, type TableComparison } from "../../src/migrate/compare.js";
 import type { Ledger } from "./ledger.js";
 import { count, type Screen } from "./screen.js";
@@ -14,7 +14,7 @@ export interface Verdict {
 /** Compares both databases with each other, row by row, and each with what the bots were told. `counted` is message_count by user before. */
 export async function judge(
   sqlite: Engine,
-  postgres: Engine,
+  postgres: PostgresEngine,
   ledger: Ledger,
   counted: ReadonlyMap<string, number>,
 ): Promise<Verdict> {

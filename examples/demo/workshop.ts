@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sql, { raw } from "sql-template-tag";
 import { readConfig } from "../../src/config.js";
-import type { Engine } from "../../src/engines/engine.js";
+import type { Engine, PostgresEngine } from "../../src/engines/engine.js";
 import { openLibsql } from "../../src/engines/libsql.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
@@ -21,7 +21,7 @@ export class Workshop {
   readonly env: NodeJS.ProcessEnv;
   /** The databases as a console would open them, beside the bots. */
   readonly sqlite: Engine;
-  readonly postgres: Engine;
+  readonly postgres: PostgresEngine;
   readonly ledger: Ledger;
   readonly logFile: string;
   readonly #directory: string;

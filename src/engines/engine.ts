@@ -64,6 +64,29 @@ export interface Transaction {
   script(text: string): Promise<void>;
 }
 
+/** Pieces of COPY data; where a piece ends is of no meaning. */
+export type CopyChunks = AsyncIterable<Uint8Array>;
+
+/** A transaction of PostgreSQL, which can move any number of rows in one statement. */
+export interface PostgresTransaction extends Transaction {
+  /**
+   * A `COPY … FROM STDIN` with its data; resolves to the number of rows. Where a row is refused, the error's details have the `line`
+   * it came in, from 1, if PostgreSQL says so. Where the source fails, its own error comes out; the transaction has failed either way.
+   * The transaction's time limit is for each piece of the data.
+   */
+  copyIn(text: string, source: CopyChunks): Promise<number>;
+  /**
+   * The data of a `COPY … TO STDOUT`: bytea in hexadecimal, floats with all their digits. To be read to its end: who leaves before
+   * has lost the connection. The transaction's time limit is for each piece of the data.
+   */
+  copyOut(text: string): AsyncGenerator<Uint8Array, void>;
+}
+
+/** A transaction and the side that it is on, which tells what it can do. */
+export type SideTransaction =
+  | { readonly side: "sqlite"; readonly transaction: Transaction }
+  | { readonly side: "postgres"; readonly transaction: PostgresTransaction };
+
 export interface TransactionOptions {
   /** `read` sees one snapshot and takes no write lock. */
   readonly mode: "read" | "write";
@@ -101,4 +124,18 @@ export interface Engine {
   statistics(): EngineStatistics;
   /** Can be called twice. */
   close(): Promise<void>;
+}
+
+export interface SqliteEngine extends Engine {
+  readonly side: "sqlite";
+}
+
+export interface PostgresEngine extends Engine {
+  readonly side: "postgres";
+  /** The schema in which unqualified names are created, for example `public`. Asked for once. */
+  schema(): Promise<string>;
+  transaction<T>(
+    options: TransactionOptions,
+    work: (transaction: PostgresTransaction, rows: readonly ExactRow[]) => Promise<T>,
+  ): Promise<T>;
 }

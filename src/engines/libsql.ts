@@ -1,9 +1,9 @@
 import type { Client, ResultSet } from "@libsql/client";
 import type {
-  Engine,
   EngineStatistics,
   ReadOptions,
   Row,
+  SqliteEngine,
   Statement,
   TransactionOptions,
   WriteOptions,
@@ -25,14 +25,14 @@ import { Queue } from "./queue.js";
  *
  * Throws DATABASE_UNAVAILABLE, DATABASE_UNUSABLE, DATABASE_BUSY or ACCESS_DENIED, naming the file or the server; INTERRUPTED.
  */
-export async function openLibsql(options: ConnectionOptions): Promise<Engine> {
+export async function openLibsql(options: ConnectionOptions): Promise<SqliteEngine> {
   return new LibsqlEngine(await Connection.open(options));
 }
 
 /** Fails where SQLite is not primary, which ends the batch before anything is changed: json() takes NULL but not 'postgres'. */
 const GUARD = `SELECT json(nullif(coalesce((SELECT "primary" FROM dualdb_state WHERE id = 1), 'none'), 'sqlite'))`;
 
-class LibsqlEngine implements Engine {
+class LibsqlEngine implements SqliteEngine {
   readonly side = "sqlite";
   readonly #queue = new Queue("sqlite");
   readonly #connection: Connection;

@@ -1,9 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { PoolClient } from "pg";
-
-/** Pieces of COPY data; where a piece ends is of no meaning. */
-export type CopyChunks = AsyncIterable<Uint8Array>;
+import type { CopyChunks } from "./engine.js";
 
 /**
  * Sends one `COPY … FROM STDIN`, other statements before and behind it, with its data, no faster than the server takes it; resolves to the number of rows. Where the source

@@ -1,7 +1,7 @@
 import type { PoolClient, QueryConfig, QueryResult } from "pg";
 import { DualDbError } from "../errors.js";
-import type { ExactRow, Statement, Transaction } from "./engine.js";
-import { type CopyChunks, receiveCopy, SourceFailure, sendCopy } from "./postgres-copy.js";
+import type { CopyChunks, ExactRow, PostgresTransaction, Statement } from "./engine.js";
+import { receiveCopy, SourceFailure, sendCopy } from "./postgres-copy.js";
 import { isLost, type Phase, translate } from "./postgres-errors.js";
 import { bindValues, exactTypes, type TypeParsers } from "./postgres-types.js";
 
@@ -58,21 +58,6 @@ function settings(values: Readonly<Record<string, number | string>>): string {
 
 /** A database may be set to other ways of printing. */
 const exactOutput = { bytea_output: "hex", extra_float_digits: 1 };
-
-/** A transaction of PostgreSQL, which can move any number of rows in one statement. */
-export interface PostgresTransaction extends Transaction {
-  /**
-   * A `COPY … FROM STDIN` with its data; resolves to the number of rows. Where a row is refused, the error's details have the `line`
-   * it came in, from 1, if PostgreSQL says so. Where the source fails, its own error comes out; the transaction has failed either way.
-   * The transaction's time limit is for each piece of the data.
-   */
-  copyIn(text: string, source: CopyChunks): Promise<number>;
-  /**
-   * The data of a `COPY … TO STDOUT`: bytea in hexadecimal, floats with all their digits. To be read to its end: who leaves before
-   * has lost the connection. The transaction's time limit is for each piece of the data.
-   */
-  copyOut(text: string): AsyncGenerator<Uint8Array, void>;
-}
 
 /** One transaction on one connection: statements one after the other, and the first failure remembered. */
 export class Session implements PostgresTransaction {

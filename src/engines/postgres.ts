@@ -5,9 +5,10 @@ import type { Column } from "../data/table.js";
 import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import {
-  type Engine,
   type EngineStatistics,
   type ExactRow,
+  type PostgresEngine,
+  type PostgresTransaction,
   type ReadOptions,
   type Row,
   type Statement,
@@ -20,14 +21,7 @@ import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
 import { onlyAsPrimary } from "./postgres-primary.js";
 import { type KnownSelect, parametersOf, type Shape, selectRows, shapeOf } from "./postgres-select.js";
-import {
-  answerLimit,
-  beginText,
-  type EngineQuery,
-  engineQuery,
-  type PostgresTransaction,
-  Session,
-} from "./postgres-session.js";
+import { answerLimit, beginText, type EngineQuery, engineQuery, Session } from "./postgres-session.js";
 import { exactTypes, RecordTypes, roundComputed } from "./postgres-types.js";
 
 /** How often a statement is sent again on another connection when it is known that the first did not take it. */
@@ -35,15 +29,6 @@ const freshAttempts = 3;
 const collisionAttempts = 12;
 const longestPauseMs = 500;
 const stateText = 'SELECT "primary", changed_at FROM dualdb_state';
-
-export interface PostgresEngine extends Engine {
-  /** The schema in which unqualified names are created, for example `public`. Asked for once. */
-  schema(): Promise<string>;
-  transaction<T>(
-    options: TransactionOptions,
-    work: (transaction: PostgresTransaction, rows: readonly ExactRow[]) => Promise<T>,
-  ): Promise<T>;
-}
 
 /** PostgreSQL behind `pg`. Neither connects nor loads the driver before the first call. */
 export function openPostgres(options: { readonly config: PostgresConfig; readonly logger: Logger }): PostgresEngine {

@@ -1,6 +1,6 @@
 import { pairDatabases } from "../data/catalogue/discover.js";
 import type { Table } from "../data/table.js";
-import type { Engine } from "../engines/engine.js";
+import type { Engine, PostgresEngine } from "../engines/engine.js";
 import { LookAtRest } from "./verify/look.js";
 import { Patience } from "./verify/settling.js";
 import { compareTable, type Difference } from "./verify/table.js";
@@ -34,7 +34,7 @@ const timeoutMs = 60_000;
  * Compares every row that both sides share, column by column, as `verify` does. SQLite's row counts as the mirror would carry it. Meant
  * for databases at rest: a row that is still owed is a difference.
  */
-export async function compareDatabases(sqlite: Engine, postgres: Engine): Promise<Comparison> {
+export async function compareDatabases(sqlite: Engine, postgres: PostgresEngine): Promise<Comparison> {
   const { tables } = await sqlite.transaction({ mode: "read" }, (left) =>
     postgres.transaction({ mode: "read", timeoutMs }, (right) => pairDatabases(left, right)),
   );
@@ -47,7 +47,7 @@ function isEqual({ onlySqlite, onlyPostgres, different }: TableComparison): bool
   return onlySqlite.length + onlyPostgres.length + different.length === 0;
 }
 
-async function compareOne(table: Table, sqlite: Engine, postgres: Engine): Promise<TableComparison> {
+async function compareOne(table: Table, sqlite: Engine, postgres: PostgresEngine): Promise<TableComparison> {
   const look = new LookAtRest("sqlite", sqlite, postgres, timeoutMs);
   const found: Difference[] = [];
   const comparing = {

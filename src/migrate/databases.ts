@@ -1,8 +1,7 @@
 import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
 import { type EpochChoices, type Pairing, pairDatabases } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
-import type { Engine, Side } from "../engines/engine.js";
-import type { PostgresEngine } from "../engines/postgres.js";
+import type { Engine, PostgresEngine, Side, SqliteEngine } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import type { Pair } from "../shadow/mirror.js";
@@ -147,7 +146,7 @@ export async function openEngine<S extends Side>(
 
 /** What the engine of each side can do. */
 export interface Engines {
-  readonly sqlite: Engine;
+  readonly sqlite: SqliteEngine;
   readonly postgres: PostgresEngine;
 }
 
@@ -156,7 +155,7 @@ const openers: { readonly [S in Side]: (config: Config, options: ToolOptions & O
   postgres: openPostgresql,
 };
 
-async function openSqlite(config: Config, options: ToolOptions & OpenOptions): Promise<Engine> {
+async function openSqlite(config: Config, options: ToolOptions & OpenOptions): Promise<SqliteEngine> {
   const { logger, createFile = false, onlyRead = false, signal } = options;
   const { openLibsql } = await import("../engines/libsql.js");
   return openLibsql({

@@ -8,12 +8,12 @@ import {
 import { matchNames } from "../data/catalogue/match.js";
 import { componentsOf } from "../data/components.js";
 import { TableGraph } from "../data/graph.js";
-import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
+import { type Engine, type Side, type SideTransaction, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import { readPostgresState, readSqliteState } from "../shadow/state.js";
 import { tidyTable } from "./copy/aftermath.js";
 import type { FindingCount, LeftOut } from "./copy/report.js";
-import { configFor, epochsFor, withEngine } from "./databases.js";
+import { configFor, type Engines, epochsFor, withEngine } from "./databases.js";
 import { Fill } from "./import/fill.js";
 import { Intake } from "./import/intake.js";
 import { writeRejects } from "./import/rejects.js";
@@ -111,7 +111,7 @@ async function remembered(
 }
 
 async function importInto(
-  engine: Engine,
+  engine: Engines[Side],
   config: Config,
   source: ImportSource,
   options: ImportOptions,
@@ -123,14 +123,19 @@ async function importInto(
   );
   // Else SQLite keeps what is staged in memory, however much it is.
   if (schema === "temp") await engine.write([statement("PRAGMA temp_store = FILE")]);
-  const done = await engine.transaction({ mode: "write", timeoutMs }, (target) =>
-    fill(side, target, planned.intakes, { ...options, schema }),
-  );
+  const done = await writing(engine, (into) => fill(into, planned.intakes, { ...options, schema }));
   return {
     target: { side, name: nameOf(config, side) },
     ...reportOf(source, done.tallies, options),
     leftOut: [...planned.leftOut, ...done.leftOut],
   };
+}
+
+function writing<T>(engine: Engines[Side], work: (into: SideTransaction) => Promise<T>): Promise<T> {
+  const { side } = engine;
+  const options = { mode: "write", timeoutMs } as const;
+  if (side === "postgres") return engine.transaction(options, (transaction) => work({ side, transaction }));
+  return engine.transaction(options, (transaction) => work({ side, transaction }));
 }
 
 function runOf({ tables, leftOut }: ImportReport, beganAt: number, options: ImportOptions): Run {
@@ -249,15 +254,14 @@ interface Done {
 }
 
 async function fill(
-  side: Side,
-  target: Transaction,
+  into: SideTransaction,
   intakes: readonly Intake[],
   options: ImportOptions & { readonly schema: StageSchema },
 ): Promise<Done> {
   const { signal, onProgress, overwrite = false, schema } = options;
-  if (side === "postgres")
-    await target.script(`SET LOCAL lock_timeout = '${lockTimeout}'; SET CONSTRAINTS ALL IMMEDIATE`);
-  const filling = new Fill(side, target, {
+  if (into.side === "postgres")
+    await into.transaction.script(`SET LOCAL lock_timeout = '${lockTimeout}'; SET CONSTRAINTS ALL IMMEDIATE`);
+  const filling = new Fill(into, {
     overwrite,
     schema,
     onRows: (intake, rows) => {
@@ -284,7 +288,7 @@ async function fill(
   assertStrict(tallies, options);
   await writeRejects(rejectsOf(options), tallies);
   const changed = tallies.filter(({ inserted, replaced }) => inserted + replaced > 0);
-  if (side === "postgres") for (const { intake } of changed) await tidyTable(target, intake.table);
+  if (into.side === "postgres") for (const { intake } of changed) await tidyTable(into.transaction, intake.table);
   return { tallies, leftOut };
 }
 

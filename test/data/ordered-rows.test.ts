@@ -4,7 +4,7 @@ import { discoverPostgres, discoverSqlite, pairTables } from "../../src/data/cat
 import { KeyOrder } from "../../src/data/equality/key-order.js";
 import { orderedPostgresLines, orderedSqliteRows } from "../../src/data/rows/ordered-rows.js";
 import type { Table } from "../../src/data/table.js";
-import type { Engine } from "../../src/engines/engine.js";
+import type { Engine, PostgresEngine } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { freshPostgres, freshSqlite } from "../support/databases.js";
@@ -14,7 +14,7 @@ import { configOf } from "../support/postgres-config.js";
 
 interface Sides {
   readonly left: Engine;
-  readonly right: Engine;
+  readonly right: PostgresEngine;
   readonly url: string;
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PostgresConfig } from "../../src/config.js";
-import type { Statement } from "../../src/engines/engine.js";
-import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
+import type { PostgresEngine, Statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { available, type PgBouncer, startPgBouncer } from "../support/pgbouncer.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";

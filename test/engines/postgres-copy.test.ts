@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Statement } from "../../src/engines/engine.js";
-import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
+import type { PostgresEngine, Statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";

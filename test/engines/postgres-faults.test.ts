@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { PostgresConfig } from "../../src/config.js";
-import type { Statement } from "../../src/engines/engine.js";
-import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
+import type { PostgresEngine, Statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";

@@ -1,8 +1,8 @@
 import pg from "pg";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { wrapText } from "../../src/data/conversion/wrapper.js";
-import type { ReadOptions, Statement } from "../../src/engines/engine.js";
-import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
+import type { PostgresEngine, ReadOptions, Statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { primaryCondition } from "../../src/engines/postgres-primary.js";
 import { silentLogger } from "../../src/logger.js";
 import { freshPostgres, postgresServers } from "../support/databases.js";

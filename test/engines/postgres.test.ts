@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { PostgresConfig } from "../../src/config.js";
 import { wrapText } from "../../src/data/conversion/wrapper.js";
-import type { Statement } from "../../src/engines/engine.js";
-import { openPostgres, type PostgresEngine } from "../../src/engines/postgres.js";
+import type { PostgresEngine, Statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { freshPostgres, postgresServers } from "../support/databases.js";
 import { runAt } from "../support/postgres.js";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, onTestFinished } from "vitest";
 import { type DatabaseOptions, DualDatabase } from "../../src/database.js";
-import type { Engine, Row, Side } from "../../src/engines/engine.js";
+import type { Engine, PostgresEngine, Row, Side } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { compareDatabases } from "../../src/migrate/compare.js";
@@ -27,7 +27,7 @@ export class TestPair {
   /** Straight to PostgreSQL. */
   readonly url: string;
   /** A connection of the test's own, beside those of the databases under test. */
-  readonly postgres: Engine;
+  readonly postgres: PostgresEngine;
   #sqlite: Promise<Engine> | null = null;
 
   static async create({ server = firstServer(), migrated = true }: PairOptions = {}): Promise<TestPair> {

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Engine, Side } from "../../src/engines/engine.js";
+import type { Engine, PostgresEngine, Side } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { migrate } from "../../src/schema/migrations.js";
@@ -76,7 +76,7 @@ INSERT INTO user_profiles (id, user_id, username, first_seen_at, last_interactio
   VALUES ('left-over', '100000000000000001', 'left over', 1, 1), ('left-over-2', '999999999999999999', 'left over', 1, 1);
 INSERT INTO user_analysis_history (id, user_id, analysis_timestamp) VALUES ('left-over', '100000000000000001', 1)`;
 
-export function openTarget(url: string): Engine {
+export function openTarget(url: string): PostgresEngine {
   return openPostgres({ config: configOf(url, { queryTimeoutMs: 60_000 }), logger: silentLogger });
 }
 

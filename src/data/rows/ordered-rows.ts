@@ -1,5 +1,11 @@
-import { type Engine, type ExactRow, type ExactValue, statement, type Transaction } from "../../engines/engine.js";
-import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import {
+  type Engine,
+  type ExactRow,
+  type ExactValue,
+  type PostgresTransaction,
+  statement,
+  type Transaction,
+} from "../../engines/engine.js";
 import type { SourceRow } from "../conversion/convert.js";
 import type { KeyOrder } from "../equality/key-order.js";
 import { keyExpression } from "../key.js";
@@ -35,7 +41,7 @@ export const postgresSpelling =
 
 /** The same of PostgreSQL's table, as lines of COPY without their line feeds: most of them need not be taken apart. */
 export function orderedPostgresLines(
-  transaction: Transaction,
+  transaction: PostgresTransaction,
   table: Table,
   order: KeyOrder,
 ): AsyncGenerator<string[]> {
@@ -43,8 +49,11 @@ export function orderedPostgresLines(
 }
 
 /** Every row in any order; `rest` is what follows the table's name, where it is called `t`. */
-export async function* postgresLines(transaction: Transaction, table: Table, rest = ""): AsyncGenerator<string[]> {
-  if (!isPostgres(transaction)) throw new Error("only PostgreSQL has COPY");
+export async function* postgresLines(
+  transaction: PostgresTransaction,
+  table: Table,
+  rest = "",
+): AsyncGenerator<string[]> {
   const columns = table.columns.map((column) => readablePostgres(column, "t")).join(", ");
   const rows = `SELECT ${columns} FROM ${quotedOn("postgres", table)} AS t ${rest}`;
   await transaction.script(postgresSpelling);
@@ -61,10 +70,6 @@ export async function* postgresLines(transaction: Transaction, table: Table, res
 }
 
 const lineFeed = 10;
-
-function isPostgres(transaction: Transaction): transaction is PostgresTransaction {
-  return "copyOut" in transaction;
-}
 
 /** The values of a key to go on behind; text as its bytes, since it may hold what the driver cannot give back. */
 type Place = readonly { readonly value: ExactValue; readonly isText: boolean }[];

@@ -1,7 +1,6 @@
 import { keyExpression } from "../../data/key.js";
 import { type ForeignKey, quote, quotedOn, type Table } from "../../data/table.js";
-import { statement } from "../../engines/engine.js";
-import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { type PostgresTransaction, statement } from "../../engines/engine.js";
 import type { Lines, PlainData } from "./lines.js";
 import { type Loaded, mergeText, PostgresLoad } from "./postgres-load.js";
 

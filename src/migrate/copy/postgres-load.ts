@@ -2,8 +2,7 @@ import { refusedAsOrphan, refusedBecause } from "../../data/refusal.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import type { ForeignKey, Table } from "../../data/table.js";
 import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
-import { statement } from "../../engines/engine.js";
-import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { type PostgresTransaction, statement } from "../../engines/engine.js";
 import { type DualDbError, hasCode } from "../../errors.js";
 import { Lines, type PlainData } from "./lines.js";
 

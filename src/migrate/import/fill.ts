@@ -3,11 +3,9 @@ import { OwnInput } from "../../data/conversion/own-input.js";
 import { isRefusal, refusedBecause } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { quote, quotedOn } from "../../data/table.js";
-import { type Side, statement, type Transaction } from "../../engines/engine.js";
-import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import { type PostgresTransaction, type SideTransaction, statement, type Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
-import { isPostgres } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
 import { Stage, type StageSchema, type Window } from "./stage.js";
 import { Tally } from "./tally.js";
@@ -25,14 +23,14 @@ export interface FillOptions {
  * from there only those that are not there, or older there. Whatever the database refuses is set aside.
  */
 export class Fill {
-  readonly #side: Side;
+  readonly #into: SideTransaction;
   readonly #transaction: Transaction;
   readonly #options: FillOptions;
   #stages = 0;
 
-  constructor(side: Side, transaction: Transaction, options: FillOptions) {
-    this.#side = side;
-    this.#transaction = transaction;
+  constructor(into: SideTransaction, options: FillOptions) {
+    this.#into = into;
+    this.#transaction = into.transaction;
     this.#options = options;
   }
 
@@ -55,13 +53,11 @@ export class Fill {
 
   /** null where PostgreSQL refuses a row, so that nothing is there and it has to be found, or where the order of the rows matters. */
   async #straight(intake: Intake, isCyclic: boolean): Promise<Tally | null> {
-    if (this.#side === "postgres") return this.#copy(new Tally(intake));
+    if (this.#into.side === "postgres") return this.#copy(new Tally(intake), this.#into.transaction);
     return isCyclic ? null : this.#insert(new Tally(intake));
   }
 
-  async #copy(tally: Tally): Promise<Tally | null> {
-    const transaction = this.#transaction;
-    if (!isPostgres(transaction)) return null;
+  async #copy(tally: Tally, transaction: PostgresTransaction): Promise<Tally | null> {
     const { table, target } = tally.intake;
     const columns = table.columns.map((column) => quotedOn("postgres", column)).join(", ");
     const text = `COPY ${quote(target.name)} (${columns}) FROM STDIN`;
@@ -128,7 +124,7 @@ export class Fill {
 
   async #staged(intakes: readonly Intake[], isCyclic: boolean): Promise<Tally[]> {
     const stages = intakes.map(
-      (intake) => new Stage(this.#transaction, new Tally(intake), this.#options.schema, this.#stages++),
+      (intake) => new Stage(this.#into, new Tally(intake), this.#options.schema, this.#stages++),
     );
     for (const stage of stages) await this.#fillStage(stage);
     for (let found = 1; found > 0; ) {
@@ -136,7 +132,7 @@ export class Fill {
       for (const stage of stages) found += await stage.setAsideOrphans(stages);
       if (!isCyclic) break;
     }
-    await (this.#side === "sqlite" ? this.#mergeOnSqlite(stages, isCyclic) : this.#mergeOnPostgres(stages));
+    await (this.#into.side === "sqlite" ? this.#mergeOnSqlite(stages, isCyclic) : this.#mergeOnPostgres(stages));
     for (const stage of stages) await stage.drop();
     return stages.map(({ tally }) => tally);
   }
@@ -145,7 +141,7 @@ export class Fill {
     await stage.create();
     for await (const rows of this.#rows(stage.tally)) {
       await stage.add(rows);
-      if (this.#side === "postgres") await this.#noteAltered(stage.tally, rows);
+      if (this.#into.side === "postgres") await this.#noteAltered(stage.tally, rows);
     }
     await stage.setAsideDuplicates();
   }

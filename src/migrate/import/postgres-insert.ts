@@ -1,7 +1,6 @@
 import { isRefusal, reasonOf } from "../../data/refusal.js";
 import { encodeRow, piecesOf } from "../../data/rows/copy-text.js";
-import type { Transaction } from "../../engines/engine.js";
-import type { PostgresTransaction } from "../../engines/postgres-session.js";
+import type { PostgresTransaction } from "../../engines/engine.js";
 import type { IntakeRow } from "./intake.js";
 
 /** Why PostgreSQL does not take a row: codes and names, never a value. */
@@ -10,19 +9,14 @@ export interface Refused {
   readonly reason: string;
 }
 
-export function isPostgres(transaction: Transaction): transaction is PostgresTransaction {
-  return "copyIn" in transaction;
-}
-
 /** Brings rows into a table by COPY; `into` names it and its columns. Resolves to the lines that were refused; all others are there. */
 export async function copyRows(
-  transaction: Transaction,
+  transaction: PostgresTransaction,
   into: string,
   rows: readonly IntakeRow[],
   numbered: boolean,
 ): Promise<Map<number, Refused>> {
   const refused = new Map<number, Refused>();
-  if (!isPostgres(transaction)) throw new Error("COPY is PostgreSQL's");
   await new Copy(transaction, into, numbered, refused).run(rows);
   return refused;
 }

@@ -1,7 +1,7 @@
 import { chunks } from "../../data/chunks.js";
 import { refusedBecause } from "../../data/refusal.js";
 import { type ForeignKey, quote, quotedOn } from "../../data/table.js";
-import { type Side, statement, type Transaction } from "../../engines/engine.js";
+import { type Side, type SideTransaction, statement, type Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { copyRows } from "./postgres-insert.js";
@@ -25,6 +25,7 @@ export type StageSchema = "temp" | "main";
 export class Stage {
   readonly intake: Intake;
   readonly tally: Tally;
+  readonly #into: SideTransaction;
   readonly #side: Side;
   readonly #transaction: Transaction;
   readonly #schema: StageSchema | "pg_temp";
@@ -35,12 +36,13 @@ export class Stage {
   #last = 0;
 
   /** `schema`: where a SQLite keeps it; a libSQL server makes no temporary tables. */
-  constructor(transaction: Transaction, tally: Tally, schema: StageSchema, number: number) {
+  constructor(into: SideTransaction, tally: Tally, schema: StageSchema, number: number) {
     const { intake } = tally;
     this.intake = intake;
     this.tally = tally;
-    this.#side = intake.target.side;
-    this.#transaction = transaction;
+    this.#into = into;
+    this.#side = into.side;
+    this.#transaction = into.transaction;
     this.#schema = this.#side === "sqlite" ? schema : "pg_temp";
     this.#name = `${this.#schema}.dualdb_import_${number}`;
     this.#target = quote(intake.target.name);
@@ -74,13 +76,13 @@ export class Stage {
   async add(rows: readonly IntakeRow[]): Promise<void> {
     const columns = this.#columns.map((_, index) => `c${index}`);
     this.#last = Math.max(this.#last, rows.at(-1)?.line ?? 0);
-    if (this.#side === "sqlite") {
+    if (this.#into.side === "sqlite") {
       const into = { name: this.#name, columns: [this.line, ...columns], table: this.intake.table, numbered: true };
       const written = await insertRows(this.#transaction, into, rows, "INSERT OR IGNORE");
       if (written < rows.length) await this.#setAsideMissing(rows);
       return;
     }
-    const refused = await copyRows(this.#transaction, `${this.#name} (line, ${columns.join(", ")})`, rows, true);
+    const refused = await copyRows(this.#into.transaction, `${this.#name} (line, ${columns.join(", ")})`, rows, true);
     for (const [line, { column, reason }] of refused) this.tally.setAside(line, this.#named(column), reason);
   }
 

@@ -7,7 +7,7 @@ import { rowDecoder } from "../../data/rows/copy-text.js";
 import { everyRow } from "../../data/rows/every-row.js";
 import { postgresLines, postgresSpelling } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
-import type { Engine, ExactValue } from "../../engines/engine.js";
+import type { Engine, ExactValue, PostgresEngine } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";
 import type { Patience } from "./settling.js";
 import { refusalOf } from "./verdict.js";
@@ -29,7 +29,7 @@ export interface KeylessReport {
 /** What the comparison of such a table needs beside it. */
 export interface ComparingKeyless {
   readonly sqlite: Engine;
-  readonly postgres: Engine;
+  readonly postgres: PostgresEngine;
   readonly patience: Patience;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;

@@ -2,7 +2,7 @@ import type { ConvertedRow } from "../../data/conversion/convert.js";
 import { KeyOrder } from "../../data/equality/key-order.js";
 import { orderedPostgresLines, orderedSqliteRows } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
-import type { Engine } from "../../engines/engine.js";
+import type { Engine, PostgresEngine } from "../../engines/engine.js";
 import { endIfAsked, type Progress } from "../progress.js";
 import { rowsAbout } from "../row-estimate.js";
 import type { Look } from "./look.js";
@@ -28,7 +28,7 @@ export interface TableCounts extends MergeCounts {
 /** What comparing a table needs beside it. */
 export interface Comparing {
   readonly sqlite: Engine;
-  readonly postgres: Engine;
+  readonly postgres: PostgresEngine;
   readonly look: Look;
   readonly patience: Patience;
   readonly timeoutMs: number;
