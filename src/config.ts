@@ -6,6 +6,9 @@ import { type EpochChoices, epochChoices } from "./data/conversion/epoch.js";
 import { DualDbError } from "./errors.js";
 import type { Flags } from "./route.js";
 
+/** Environment variables by their names: `process.env`, or anything like it. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** How to reach PostgreSQL. */
 export interface PostgresConfig {
   readonly host: string;
@@ -54,7 +57,7 @@ export const postgresVariables = "DATABASE_URL, POSTGRES_URL or DATABASE_PUBLIC_
  * The whole configuration from environment variables.
  * @throws CONFIG_INVALID that lists every problem, by the variable's name and never by its value; `details.problems` holds them.
  */
-export function readConfig(env: NodeJS.ProcessEnv): Config {
+export function readConfig(env: Environment): Config {
   const parsed = variables.safeParse(env);
   const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
   problems.push(...unknownFlagProblems(Object.keys(env)));

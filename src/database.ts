@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "sql-template-tag";
-import { type Config, readConfig } from "./config.js";
-import type { Row, WriteResult } from "./engines/engine.js";
+import { type Config, type Environment, readConfig } from "./config.js";
+import type { Row, Selected, WriteResult } from "./engines/engine.js";
 import { holdsSeveral, isSelect } from "./engines/sql-text.js";
 import { DualDbError } from "./errors.js";
 import { harmless, type Logger, silentLogger } from "./logger.js";
@@ -15,13 +15,18 @@ import { type DrainResult, drain, type Status, statusOf } from "./status.js";
 
 export interface DatabaseOptions {
   /** The variables to read when the database opens; `process.env` by default. */
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env?: Environment | undefined;
   /** Anything with pino's four methods. Without one the package is silent, unless LOG_LEVEL is set. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Called once per `saveHumanMessage`, before the row is saved. */
-  readonly analyzeMessage?: AnalyzeMessage;
+  readonly analyzeMessage?: AnalyzeMessage | undefined;
   /** Called once per `saveQuery`, before the row is saved. */
-  readonly analyzeQuery?: AnalyzeQuery;
+  readonly analyzeQuery?: AnalyzeQuery | undefined;
+}
+
+export interface DrainOptions {
+  /** How long to go on, in milliseconds; 10,000 by default. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** One database for the application, whichever of the two it is on. */
@@ -37,10 +42,11 @@ export interface Database {
    */
   open(): Promise<void>;
   /**
-   * Rows of one SELECT that both sides understand, from the side that answers reads. Text that is not UTF-8 comes with U+FFFD.
+   * Rows of one SELECT that both sides understand, from the side that answers reads. Text that is not UTF-8 comes with U+FFFD. What a row
+   * is may be said, and is not checked: `read<{ user_id: string; n: number }>(…)`.
    * @throws VALIDATION_FAILED for anything else than one SELECT.
    */
-  read(statement: Sql): Promise<Row[]>;
+  read<T extends Selected<T> = Row>(statement: Sql): Promise<T[]>;
   /**
    * Statements that both sides understand, in one transaction on the primary. What a RETURNING clause gives comes from SQLite's driver as
    * it is, and that ends the process at TEXT which is not UTF-8: of columns of old rows return none, or `CAST(… AS BLOB)`.
@@ -48,7 +54,7 @@ export interface Database {
   write(...statements: readonly Sql[]): Promise<WriteResult[]>;
   status(): Promise<Status>;
   /** Mirrors until the other side is owed nothing that it takes, or for `timeoutMs` milliseconds (10,000). */
-  drain(options?: { readonly timeoutMs?: number }): Promise<DrainResult>;
+  drain(options?: DrainOptions): Promise<DrainResult>;
   /** Drains for up to 2 s if the shadow is on, and closes both sides. What is left is durable. Can be called twice. */
   close(): Promise<void>;
 }
@@ -85,10 +91,10 @@ export class DualDatabase implements Database {
     await this.#opened();
   }
 
-  async read(statement: Sql): Promise<Row[]> {
+  async read<T extends Selected<T> = Row>(statement: Sql): Promise<T[]> {
     if (!isSelect(statement.sql)) throw misused("read() takes one SELECT: give what writes to write()");
     assertOne("read", statement);
-    return (await this.#opened()).adapter.read({ statement });
+    return (await this.#opened()).adapter.read({ statement }) as Promise<T[]>;
   }
 
   async write(...statements: readonly Sql[]): Promise<WriteResult[]> {
@@ -100,7 +106,7 @@ export class DualDatabase implements Database {
     return statusOf(await this.#opened());
   }
 
-  async drain({ timeoutMs = drainMs }: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
+  async drain({ timeoutMs = drainMs }: DrainOptions = {}): Promise<DrainResult> {
     return drain(await this.#opened(), timeoutMs);
   }
 

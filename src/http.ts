@@ -1,4 +1,5 @@
 import { v7 } from "uuid";
+import type { Environment } from "./config.js";
 import { codes, DualDbError, errorFields } from "./errors.js";
 import { orderOf } from "./http/body.js";
 import { publicError, publicJson } from "./http/public.js";
@@ -9,11 +10,12 @@ import { type MigrationStatus, migrationStatus } from "./migrate/status.js";
 
 export type { PublicError } from "./http/public.js";
 export type { RunReport } from "./http/run.js";
+export type { CopyReport, DoctorReport, Progress, ToolOptions, VerifyReport } from "./migrate/index.js";
 
 /** What a handler takes beside the options of every tool. */
 export interface MigrationHandlerOptions extends Omit<ToolOptions, "onProgress"> {
   /** The secret that every request has to bring; MIGRATION_TOKEN by default, read with each request. */
-  readonly token?: string;
+  readonly token?: string | undefined;
 }
 
 export type MigrationHandler = (request: Request) => Promise<Response>;
@@ -108,7 +110,7 @@ class MigrationService {
     return json(status, JSON.stringify({ ok: false, error: { code, ...where, ...said } }), headersOf(status));
   }
 
-  get #env(): NodeJS.ProcessEnv {
+  get #env(): Environment {
     return this.#options.env ?? process.env;
   }
 

@@ -1,5 +1,7 @@
-export { default as sql } from "sql-template-tag";
-export { createDatabase, type Database, type DatabaseOptions } from "./database.js";
+export { default as sql, type Sql } from "sql-template-tag";
+export type { ReadCounts } from "./adapter.js";
+export type { Environment } from "./config.js";
+export { createDatabase, type Database, type DatabaseOptions, type DrainOptions } from "./database.js";
 export {
   closeDatabase,
   configureDatabase,
@@ -8,8 +10,8 @@ export {
   queryService,
   userProfileService,
 } from "./default-database.js";
-export type { Row, Side, Value, WriteResult } from "./engines/engine.js";
-export { type CodeMeaning, codes, DualDbError, type ErrorCode } from "./errors.js";
+export type { EngineStatistics, Row, Selected, Side, Value, WriteResult } from "./engines/engine.js";
+export { type CodeMeaning, codes, DualDbError, type ErrorCode, type ErrorOptions } from "./errors.js";
 export type { Logger } from "./logger.js";
 export type { Latency } from "./metrics.js";
 export type { Flags, RouteName } from "./route.js";
@@ -21,6 +23,7 @@ export type {
   MessageAnalysis,
   MessageCountFilter,
   MessageFilter,
+  MessageOrigin,
   MessageService,
   MessageToAnalyze,
   ToolExecution,
@@ -45,4 +48,9 @@ export type {
   UserProfileRecord,
 } from "./services/records.js";
 export type { JsonInput, NumberInput } from "./services/values.js";
-export type { DrainResult, Refused, SideStatus, Status } from "./status.js";
+export type { JournalSummary } from "./shadow/journal.js";
+export type { Conflict } from "./shadow/recovery.js";
+export type { RelayState, RelayStatus } from "./shadow/relay.js";
+export type { Refused, SideStatus, Told } from "./shadow/side-status.js";
+export type { PostgresState, SqliteState } from "./shadow/state.js";
+export type { DrainResult, Status } from "./status.js";

@@ -14,8 +14,6 @@ import type { RelayStatus } from "./shadow/relay.js";
 import { conflictsOf, type SideStatus, sideStatus, within } from "./shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "./shadow/state.js";
 
-export type { Refused, SideStatus } from "./shadow/side-status.js";
-
 export interface Status {
   readonly flags: Flags;
   /** The route that the flags ask for. */

@@ -1,8 +1,9 @@
 import { styleText } from "node:util";
+import type { Environment } from "../config.js";
 
 /** What a command may use of the process. */
 export interface Terminal {
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Environment;
   readonly stdout: Stream;
   readonly stderr: Stream;
   /** Aborted when somebody presses Ctrl-C. Asked for once by a command that can end early; the others end at once. */
@@ -59,7 +60,7 @@ export function inColumns(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Colours only where a person looks, and has not asked for none (no-color.org). */
-function paint(stream: Stream, env: NodeJS.ProcessEnv, colour: Colour, text: string): string {
+function paint(stream: Stream, env: Environment, colour: Colour, text: string): string {
   const wanted = stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
   return wanted ? styleText(colour, text, { validateStream: false }) : text;
 }

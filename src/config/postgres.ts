@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import type { PostgresConfig } from "../config.js";
+import type { Environment, PostgresConfig } from "../config.js";
 
 /** What does not depend on which variables name the server. */
 export type PostgresLimits = Pick<PostgresConfig, "poolSize" | "queryTimeoutMs">;
 
 /** Where PostgreSQL is: null where no variable names one; undefined, and problems more, where one does and makes no sense. */
 export function findPostgres(
-  env: NodeJS.ProcessEnv,
+  env: Environment,
   limits: PostgresLimits,
   problems: string[],
 ): PostgresConfig | null | undefined {
@@ -35,7 +35,7 @@ interface Parts {
   readonly sslRootCertificate: string | undefined;
 }
 
-function partsOfVariables(env: NodeJS.ProcessEnv): Parts {
+function partsOfVariables(env: Environment): Parts {
   return {
     host: env.POSTGRES_HOST?.trim().replace(/^\[(.*)\]$/, "$1"),
     port: env.POSTGRES_PORT?.trim(),
@@ -68,7 +68,7 @@ function partsOfUrl(variable: string, text: string, problems: string[]): Parts |
   }
 }
 
-function readAuthority(env: NodeJS.ProcessEnv, parts: Parts | undefined, problems: string[]): string | undefined {
+function readAuthority(env: Environment, parts: Parts | undefined, problems: string[]): string | undefined {
   const given = env.POSTGRES_CA?.trim();
   if (given?.includes("-----BEGIN")) return given.replaceAll("\\n", "\n");
   const named = parts?.sslRootCertificate === "system" ? undefined : parts?.sslRootCertificate;

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { SqliteConfig } from "../config.js";
+import type { Environment, SqliteConfig } from "../config.js";
 
 /** Where SQLite is: a libSQL server or a file. undefined, and a problem more, where the variables make no sense. */
-export function findSqlite(env: NodeJS.ProcessEnv, problems: string[]): SqliteConfig | undefined {
+export function findSqlite(env: Environment, problems: string[]): SqliteConfig | undefined {
   const address = env.TURSO_DATABASE_URL?.trim();
   const authToken = env.TURSO_AUTH_TOKEN?.trim() || undefined;
   if (!address) return fileConfig("SQLITE_DB_PATH", env.SQLITE_DB_PATH?.trim() || "./omega.db", problems);

@@ -22,6 +22,8 @@ export function statement(text: string, values: readonly unknown[] = []): Statem
 /** What a caller of the package gets: SQLite's shape on both sides, integers as numbers, JSON as text, booleans as 0 and 1. */
 export type Value = string | number | null | Uint8Array;
 export type Row = Record<string, Value>;
+/** A row whose columns a caller knows: an interface will do as well as a type. */
+export type Selected<Columns> = { readonly [Name in keyof Columns]: Value };
 
 /** What the mirror gets: nothing rounded or cut. Integers are bigint, JSON is text, text may be given as bytes. */
 export type ExactValue = Value | bigint | boolean;

@@ -19,17 +19,17 @@ export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/repo
 /** What `copy` takes beside the options of every tool. */
 export interface CopyOptions extends ToolOptions {
   /** The side whose rows are copied: the primary of a pair by default, else SQLite. */
-  readonly from?: Side;
+  readonly from?: Side | undefined;
   /** Make the tables that the target lacks; a SQLite file that is not there is made then, too. */
-  readonly createTables?: boolean;
+  readonly createTables?: boolean | undefined;
   /** All or nothing: one transaction, and the first row that cannot go ends it. */
-  readonly strict?: boolean;
+  readonly strict?: boolean | undefined;
   /** The folder for rows that cannot go; `rejects` by default. */
-  readonly rejects?: string;
+  readonly rejects?: string | undefined;
   /** Told of each statement that made a table, an index or a foreign key, as soon as it is there for good. It must not throw. */
-  readonly onCreated?: (sql: string) => void;
+  readonly onCreated?: ((sql: string) => void) | undefined;
   /** Feed the rows of that folder back, once somebody has corrected them, instead of reading the source. */
-  readonly retryRejects?: boolean;
+  readonly retryRejects?: boolean | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Config, postgresVariables, readConfig, targetName } from "../config.js";
+import { type Config, type Environment, postgresVariables, readConfig, targetName } from "../config.js";
 import { type EpochChoices, type Pairing, pairDatabases } from "../data/catalogue/discover.js";
 import { TableGraph } from "../data/graph.js";
 import type { Engine, PostgresEngine, Side, SqliteEngine } from "../engines/engine.js";
@@ -175,7 +175,7 @@ async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<
   return openPostgres({ config: config.postgres, logger: logger ?? silentLogger });
 }
 
-function sqliteVariables(location: string): NodeJS.ProcessEnv {
+function sqliteVariables(location: string): Environment {
   const isUrl = /^[a-z]{2,}:/i.test(location);
   return isUrl ? { TURSO_DATABASE_URL: location } : { TURSO_DATABASE_URL: "", SQLITE_DB_PATH: location };
 }

@@ -50,7 +50,7 @@ export interface FindingGroup extends Omit<Finding, "key"> {
 /** What the doctor takes beside the options of every tool. */
 export interface DoctorOptions extends ToolOptions {
   /** Scan the rows of tables that PostgreSQL lacks, too, for those that `copy` would make of them. */
-  readonly createTables?: boolean;
+  readonly createTables?: boolean | undefined;
 }
 
 export interface DoctorReport {

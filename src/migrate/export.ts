@@ -18,9 +18,9 @@ import { rowsAbout } from "./row-estimate.js";
 /** What an export takes. */
 export interface ExportOptions extends ToolOptions {
   /** The side to read; by default the primary of a pair, else SQLite. */
-  readonly from?: Side;
+  readonly from?: Side | undefined;
   /** The folder to fill, `migration-data` by default. It is empty, or holds an earlier export, which is replaced. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
 }
 
 /** What an export has written. */

@@ -14,7 +14,7 @@ export interface FinalizeOptions extends Omit<ToolOptions, "tables"> {
   /** The name of the PostgreSQL database, typed by whoever means it. */
   readonly confirm: string;
   /** Where SQLite's rows are exported to; `migration-data` by default. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
 }
 
 /** What ending the way back has done. */

@@ -28,17 +28,17 @@ import { type Run, recordingFailure, recordRun } from "./runs.js";
 /** What an import takes. */
 export interface ImportOptions extends ToolOptions {
   /** The side to fill; by default the primary of a pair, else PostgreSQL where one is named, else SQLite. */
-  readonly to?: Side;
+  readonly to?: Side | undefined;
   /** The folder with the files, `migration-data` by default. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
   /** One JSON document with a key for each table, instead of a folder. */
-  readonly file?: string;
+  readonly file?: string | undefined;
   /** All or nothing: a row that is refused ends the import, with nothing changed. */
-  readonly strict?: boolean;
+  readonly strict?: boolean | undefined;
   /** The file's row wins wherever it differs from the one that is there. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** The folder for rows that are refused, `rejects` by default. */
-  readonly rejects?: string;
+  readonly rejects?: string | undefined;
 }
 
 /** What an import has done. */

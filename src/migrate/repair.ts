@@ -14,15 +14,15 @@ import { compareScene, type VerifyReport, withTwoConnections } from "./verify.js
 /** What a repair takes. */
 export interface RepairOptions extends ToolOptions {
   /** Whose rows count, where the databases are no pair; SQLite by default. In a pair it is the primary. */
-  readonly from?: Side;
+  readonly from?: Side | undefined;
   /** Mend what was found; else it is only shown. */
-  readonly apply?: boolean;
+  readonly apply?: boolean | undefined;
   /** A file that `verify` has written, instead of a comparison anew. */
-  readonly report?: string;
+  readonly report?: string | undefined;
   /** The folder for the file with the former rows; the working directory by default. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
   /** As of `verify`, in milliseconds. */
-  readonly settleMs?: number;
+  readonly settleMs?: number | undefined;
 }
 
 /** What was to be mended in one table. */

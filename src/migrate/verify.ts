@@ -17,11 +17,11 @@ import { compareTable, type Difference, type DifferenceSink, type TableCounts } 
 /** What a comparison takes. */
 export interface VerifyOptions extends ToolOptions {
   /** Whose rows count, where the databases are no pair; SQLite by default. In a pair it is the primary. */
-  readonly from?: Side;
+  readonly from?: Side | undefined;
   /** How long rows that are owed, or keep changing, are waited for in all, in milliseconds; 30,000 by default. */
-  readonly settleMs?: number;
+  readonly settleMs?: number | undefined;
   /** A file for every difference, one JSON object a line. It is begun anew. */
-  readonly output?: string;
+  readonly output?: string | undefined;
 }
 
 /** One table's rows. */

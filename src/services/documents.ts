@@ -22,15 +22,15 @@ import type { NumberInput } from "./values.js";
 export interface NewDocument {
   readonly title: string;
   /** Empty where absent. */
-  readonly content?: string | null;
+  readonly content?: string | null | undefined;
   readonly createdBy: string;
-  readonly createdByUsername?: string | null;
+  readonly createdByUsername?: string | null | undefined;
   /** true where absent. */
-  readonly isPublic?: boolean | 0 | 1 | null;
+  readonly isPublic?: boolean | 0 | 1 | null | undefined;
 }
 
 export interface DocumentFilter {
-  readonly createdBy?: string | null;
+  readonly createdBy?: string | null | undefined;
   /** 1 to 1,000; 0 or absent is 50. */
   readonly limit?: NumberInput;
   readonly offset?: NumberInput;
@@ -39,9 +39,9 @@ export interface DocumentFilter {
 export interface NewCollaborator {
   readonly documentId: string;
   readonly userId: string;
-  readonly username?: string | null;
+  readonly username?: string | null | undefined;
   /** `editor` where absent. */
-  readonly role?: string | null;
+  readonly role?: string | null | undefined;
 }
 
 /** Documents and who works on them. Every wrong input is VALIDATION_FAILED, before any SQL. */

@@ -11,7 +11,7 @@ export type Fields = Readonly<Record<string, Field>>;
 
 type FieldsNamed<Name extends string, F extends Field> = { readonly [P in Name]: F };
 
-interface ValueOf {
+interface ValueOfKind {
   readonly text: string;
   readonly json: string;
   readonly integer: number;
@@ -23,7 +23,7 @@ interface ValueOf {
   readonly other: never;
 }
 
-interface InputOf {
+interface InputOfKind {
   readonly text: string | null | undefined;
   readonly json: JsonInput;
   readonly integer: NumberInput;
@@ -35,17 +35,15 @@ interface InputOf {
   readonly other: never;
 }
 
-/** The record that a table's rows are: JSON as text, booleans as 0 and 1, every other number as number. */
-export type RecordOf<F extends Fields> = {
-  [Name in keyof F]: F[Name]["notNull"] extends true ? ValueOf[F[Name]["kind"]] : ValueOf[F[Name]["kind"]] | null;
-};
+/** What a record holds in such a column: JSON as text, booleans as 0 and 1, every other number as number. */
+export type ValueOf<F extends Field> = F["notNull"] extends true
+  ? ValueOfKind[F["kind"]]
+  : ValueOfKind[F["kind"]] | null;
 
-/** What a change of a record may give: undefined leaves a column as it is, null empties it. */
-export type ChangesOf<F extends Fields> = {
-  readonly [Name in keyof F]?: F[Name]["notNull"] extends true
-    ? NonNullable<InputOf[F[Name]["kind"]]> | undefined
-    : InputOf[F[Name]["kind"]];
-};
+/** What a change of a record may give for such a column: undefined leaves it as it is, null empties it. */
+export type InputOf<F extends Field> = F["notNull"] extends true
+  ? NonNullable<InputOfKind[F["kind"]]> | undefined
+  : InputOfKind[F["kind"]];
 
 /** Columns of one kind that always have a value. */
 export function required<K extends Kind, Name extends string>(kind: K, ...names: readonly Name[]) {

@@ -11,21 +11,21 @@ export interface MessageOrigin {
   readonly username: string;
   readonly channelId: string;
   readonly channelName: string;
-  readonly guildId?: string | null;
-  readonly sessionId?: string | null;
+  readonly guildId?: string | null | undefined;
+  readonly sessionId?: string | null | undefined;
 }
 
 export interface HumanMessage extends MessageOrigin {
   readonly messageContent: string;
   /** Accepted for the callers that have it, not stored. */
-  readonly messageId?: string | null;
+  readonly messageId?: string | null | undefined;
   readonly responseDecision?: JsonInput;
 }
 
 export interface AIMessage extends MessageOrigin {
   readonly messageContent: string;
   /** The Discord id of the message that is answered. */
-  readonly parentMessageId?: string | null;
+  readonly parentMessageId?: string | null | undefined;
   readonly metadata?: JsonInput;
 }
 
@@ -34,21 +34,21 @@ export interface ToolExecution extends MessageOrigin {
   /** An object is stored as JSON text, text as it is. */
   readonly toolArgs?: JsonInput;
   readonly toolResult?: JsonInput;
-  readonly parentMessageId?: string | null;
+  readonly parentMessageId?: string | null | undefined;
 }
 
 /** Conditions that hold together; absent, null and blank search text are no condition. */
 export interface MessageFilter {
-  readonly userId?: string | null;
-  readonly channelId?: string | null;
-  readonly guildId?: string | null;
-  readonly senderType?: SenderType | null;
+  readonly userId?: string | null | undefined;
+  readonly channelId?: string | null | undefined;
+  readonly guildId?: string | null | undefined;
+  readonly senderType?: SenderType | null | undefined;
   /** Milliseconds since 1970, inclusive. */
   readonly startTime?: NumberInput;
   /** Milliseconds since 1970, inclusive. */
   readonly endTime?: NumberInput;
   /** Every word of it must be in the content, the tool's name or the username; English stop words are left out. */
-  readonly searchText?: string | null;
+  readonly searchText?: string | null | undefined;
   /** 1 to 1,000; 0 or absent is 100. */
   readonly limit?: NumberInput;
   readonly offset?: NumberInput;
@@ -64,12 +64,12 @@ export interface MessageToAnalyze {
 }
 
 export interface MessageAnalysis {
-  readonly summary?: string | null;
+  readonly summary?: string | null | undefined;
   readonly sentimentAnalysis?: JsonInput;
-  readonly interactionType?: string | null;
-  readonly userIntent?: string | null;
-  readonly botPerception?: string | null;
-  readonly conversationQuality?: string | null;
+  readonly interactionType?: string | null | undefined;
+  readonly userIntent?: string | null | undefined;
+  readonly botPerception?: string | null | undefined;
+  readonly conversationQuality?: string | null | undefined;
 }
 
 /** Called once for each human message that is saved. `signal` is aborted when the time is up. */

@@ -13,16 +13,16 @@ export interface SavedQuery {
   readonly userId: string;
   readonly username: string;
   readonly queryText: string;
-  readonly translatedSql?: string | null;
-  readonly aiSummary?: string | null;
+  readonly translatedSql?: string | null | undefined;
+  readonly aiSummary?: string | null | undefined;
   readonly queryResult?: JsonInput;
   readonly resultCount?: NumberInput;
-  readonly error?: string | null;
+  readonly error?: string | null | undefined;
   readonly executionTimeMs?: NumberInput;
 }
 
 export interface QueryFilter {
-  readonly userId?: string | null;
+  readonly userId?: string | null | undefined;
   /** 1 to 1,000; 0 or absent is 50. */
   readonly limit?: NumberInput;
   readonly offset?: NumberInput;
@@ -39,8 +39,8 @@ export interface QueryToAnalyze {
 
 export interface QueryAnalysis {
   readonly sentimentAnalysis?: JsonInput;
-  readonly queryComplexity?: string | null;
-  readonly userSatisfaction?: string | null;
+  readonly queryComplexity?: string | null | undefined;
+  readonly userSatisfaction?: string | null | undefined;
 }
 
 /** Called once for each query that is saved. `signal` is aborted when the time is up. */

@@ -1,4 +1,4 @@
-import { type ChangesOf, nullable, type RecordOf, required, tableOf } from "./fields.js";
+import { type InputOf, nullable, required, tableOf, type ValueOf } from "./fields.js";
 
 /** Who a message is from. */
 export type SenderType = "human" | "ai" | "tool";
@@ -178,26 +178,36 @@ const analysisFields = {
   ...nullable("bigint", "created_at"),
 };
 
+// Each written out, and no `RecordOf<F>`: a reader who points at one sees the columns, and a function that returns one can be exported.
+
 /** One row of `messages`. `timestamp` is in milliseconds, `created_at` in seconds, since 1970. */
-export type MessageRecord = Omit<RecordOf<typeof messageFields>, "sender_type"> & { sender_type: SenderType };
+export type MessageRecord = {
+  [Name in keyof typeof messageFields]: Name extends "sender_type" ? SenderType : ValueOf<(typeof messageFields)[Name]>;
+};
 
 /** One row of `queries`. `timestamp` is in milliseconds, `created_at` in seconds, since 1970. */
-export type QueryRecord = RecordOf<typeof queryFields>;
+export type QueryRecord = { [Name in keyof typeof queryFields]: ValueOf<(typeof queryFields)[Name]> };
 
 /** One row of `documents`. Times are in seconds since 1970. */
-export type DocumentRecord = RecordOf<typeof documentFields>;
+export type DocumentRecord = { [Name in keyof typeof documentFields]: ValueOf<(typeof documentFields)[Name]> };
 
 /** One row of `document_collaborators`. `joined_at` is in seconds since 1970. */
-export type CollaboratorRecord = RecordOf<typeof collaboratorFields>;
+export type CollaboratorRecord = {
+  [Name in keyof typeof collaboratorFields]: ValueOf<(typeof collaboratorFields)[Name]>;
+};
 
 /** One row of `user_profiles`: 116 columns, times in seconds since 1970. */
-export type UserProfileRecord = RecordOf<typeof userProfileFields>;
+export type UserProfileRecord = { [Name in keyof typeof userProfileFields]: ValueOf<(typeof userProfileFields)[Name]> };
 
 /** One row of `user_analysis_history`. Times are in seconds since 1970. */
-export type AnalysisRecord = RecordOf<typeof analysisFields>;
+export type AnalysisRecord = { [Name in keyof typeof analysisFields]: ValueOf<(typeof analysisFields)[Name]> };
 
 /** The columns of a profile that an update may set. */
-export type UserProfileChanges = Omit<ChangesOf<typeof userProfileFields>, ProtectedColumn>;
+export type UserProfileChanges = {
+  readonly [Name in Exclude<keyof typeof userProfileFields, ProtectedColumn>]?: InputOf<
+    (typeof userProfileFields)[Name]
+  >;
+};
 
 /** The columns of a profile that no update may set. */
 export type ProtectedColumn = (typeof protectedColumns)[number];

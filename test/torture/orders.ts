@@ -1,6 +1,6 @@
 import type { Side } from "../../src/engines/engine.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
-import type { Refused } from "../../src/status.js";
+import type { Refused } from "../../src/shadow/side-status.js";
 import type { AddedColumn } from "./added-columns.js";
 import type { DirectTargets } from "./console.js";
 import type { Reply, Request } from "./requests.js";

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Engine, PostgresEngine, Side } from "../../src/engines/engine.js";
+import type { PostgresEngine, Side } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { migrate } from "../../src/schema/migrations.js";
