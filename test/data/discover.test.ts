@@ -152,6 +152,24 @@ describe("a SQLite file that nobody described", () => {
   });
 });
 
+describe("rows whose keys hold NULL", () => {
+  test("are found, however many are asked for at once", async () => {
+    const { sqlite, pairing } = await sides(
+      `CREATE TABLE odd (a TEXT, b INTEGER, PRIMARY KEY (a, b));
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) INSERT INTO odd SELECT NULL, i FROM n;
+       INSERT INTO odd VALUES ('x', 1)`,
+      "CREATE TABLE odd (a text, b int, PRIMARY KEY (a, b))",
+    );
+    const [table] = (await pairing()).tables;
+    if (table === undefined) throw new Error("no table in common");
+    const keys = ["x,1", ...Array.from({ length: 1_500 }, (_, index) => `\\N,${index + 1}`)];
+    const rows = await sqlite.transaction({ mode: "read" }, (transaction) =>
+      rowsOf("sqlite").read(transaction, table, keys),
+    );
+    expect(rows.map(({ key }) => key).sort()).toEqual(keys.sort());
+  });
+});
+
 describe("a PostgreSQL database that nobody described", () => {
   test("is known with types, keys and what the database fills in", async () => {
     const engine = await postgresWith(`

@@ -12,18 +12,22 @@ import { type Cell, exactValue, readable, readableBytes } from "./sqlite-cells.j
 /** SQLite takes at most 32,766 parameters in a statement. */
 const mostParameters = 30_000;
 const upsertsInAPiece = 200;
-/** Each is a condition of its own, and SQLite nests conditions at most 1,000 deep. */
-const keysOfBytesInAPiece = 100;
+/** Keys of which each is a condition of its own: SQLite nests conditions at most 1,000 deep. */
+const oddKeysInAPiece = 100;
 
 /** Rows of the SQLite side. They are read as bytes of one JSON document: the driver aborts the process on text that is no UTF-8. */
 export const sqliteRows: Rows = {
   async read(transaction, table, keys) {
     const rows: SourceRow[] = [];
-    const spelled = keys.filter((key) => isSpelledOn("sqlite", table, key));
-    for (const part of chunks(spelled, mostParameters / table.key.length)) {
-      const wanted = part.map((key) => decodeKey(table, key));
-      rows.push(...(await readPage(transaction, table, keyCondition(table, wanted))));
-    }
+    const wanted = keys.filter((key) => isSpelledOn("sqlite", table, key)).map((key) => decodeKey(table, key));
+    const whole = wanted.filter((parts) => !parts.includes(null));
+    for (const part of chunks(whole, mostParameters / table.key.length))
+      rows.push(...(await readPage(transaction, table, condition(table.key, part))));
+    for (const part of chunks(
+      wanted.filter((parts) => parts.includes(null)),
+      oddKeysInAPiece,
+    ))
+      rows.push(...(await readPage(transaction, table, nullCondition(table, part))));
     return rows;
   },
 
@@ -65,7 +69,7 @@ export async function rowsOfBytes(
   keys: readonly Uint8Array[],
 ): Promise<SourceRow[]> {
   const rows: SourceRow[] = [];
-  for (const part of chunks(keys, keysOfBytesInAPiece))
+  for (const part of chunks(keys, oddKeysInAPiece))
     rows.push(...(await readPage(transaction, table, bytesCondition(table, part))));
   return rows;
 }
@@ -93,16 +97,9 @@ function condition(columns: readonly string[], tuples: readonly (readonly ExactV
 }
 
 /** A key of SQLite may hold NULL, which nothing but IS finds. */
-function keyCondition({ key }: Table, tuples: readonly (readonly KeyPart[])[]): Condition {
-  const whole = condition(
-    key,
-    tuples.filter((parts) => !parts.includes(null)),
-  );
-  const others = tuples.filter((parts) => parts.includes(null));
-  if (others.length === 0) return whole;
+function nullCondition({ key }: Table, tuples: readonly (readonly KeyPart[])[]): Condition {
   const same = `(${key.map((name) => `${quote(name)} IS ?`).join(" AND ")})`;
-  const texts = [...(whole.values.length === 0 ? [] : [whole.text]), ...others.map(() => same)];
-  return { text: `(${texts.join(" OR ")})`, values: [...whole.values, ...others.flat()] };
+  return { text: `(${tuples.map(() => same).join(" OR ")})`, values: tuples.flat() };
 }
 
 /** Bytes read as Latin-1 keep their places, so that the key's commas and backslashes part them as they do text. */
