@@ -36,9 +36,18 @@ export function refusedBecause(table: Table, error: DualDbError): RefusedBecause
   return { column: listed(table, error.side ?? "postgres", columns ?? []), reason: reasonOf(error) };
 }
 
-/** A row without its parent, and the columns of the foreign key by PostgreSQL's names. */
-export function refusedAsOrphan(table: Table, columns: readonly string[]): RefusedBecause {
-  return { column: listed(table, "postgres", columns), reason: orphaned };
+/** A row without its parent, and the columns of the foreign key by the names of that side. */
+export function refusedAsOrphan(table: Table, side: Side, columns: readonly string[]): RefusedBecause {
+  return { column: listed(table, side, columns), reason: orphaned };
+}
+
+/** A row whose unique value another one has, with the name of the key where that side gives it one, and its columns by that side's names. */
+export function refusedAsDuplicate(
+  table: Table,
+  side: Side,
+  { name, columns }: { readonly name: string; readonly columns: readonly string[] },
+): RefusedBecause {
+  return { column: listed(table, side, columns), reason: side === "postgres" ? `${duplicate} (${name})` : duplicate };
 }
 
 function listed(table: Table, side: Side, columns: readonly string[]): string {

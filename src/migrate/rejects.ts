@@ -39,6 +39,11 @@ export class Rejects {
     return this.#refused.size === 0;
   }
 
+  /** What tells the rows apart that this run has set aside: the key, where there is one. */
+  get identities(): readonly string[] {
+    return this.#refused.identities;
+  }
+
   /** Whether this run has set that row aside already. */
   has(key: string): boolean {
     return this.#refused.has(key);
@@ -121,6 +126,10 @@ class Rows {
 
   get size(): number {
     return this.#counts.size;
+  }
+
+  get identities(): readonly string[] {
+    return [...this.#counts.keys()];
   }
 
   has(identity: string): boolean {

@@ -1,82 +1,16 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openPostgres } from "../../src/engines/postgres.js";
-import { silentLogger } from "../../src/logger.js";
-import { compareDatabases } from "../../src/migrate/compare.js";
-import { type CopyOptions, type CopyReport, copy } from "../../src/migrate/copy.js";
+import type { CopyReport } from "../../src/migrate/copy.js";
 import type { Progress } from "../../src/migrate/progress.js";
-import type { Reject } from "../../src/migrate/rejects.js";
-import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { openAt } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
-import { configOf } from "../support/postgres-config.js";
-
-/** Two databases that are no pair, made by a script each. */
-async function databases(sqlite: string, postgres: string) {
-  const file = freshSqlite();
-  const url = await freshPostgres();
-  await onSqlite(file, sqlite);
-  await runAt(url, postgres);
-  const rejects = join(freshDirectory(), "rejects");
-  const options = { env: {}, sqlite: file, postgres: url, rejects };
-  return {
-    file,
-    url,
-    rejects,
-    copy: (more: CopyOptions = {}): Promise<CopyReport> => copy({ ...options, ...more }),
-    sqlite: (text: string) => onSqlite(file, text),
-    expectEqual: () => expectEqual(file, url),
-  };
-}
-
-async function onSqlite(file: string, text: string): Promise<void> {
-  const engine = await openAt(file, { createFile: true });
-  await engine.transaction({ mode: "write" }, (transaction) => transaction.script(text));
-  await engine.close();
-}
-
-async function expectEqual(file: string, url: string): Promise<void> {
-  expect(await apart(file, url)).toEqual([]);
-}
-
-/** Tables in which the two differ. */
-async function apart(file: string, url: string) {
-  const sqlite = await openAt(file, { createFile: false });
-  const postgres = openPostgres({ config: configOf(url), logger: silentLogger });
-  try {
-    const { tables } = await compareDatabases(sqlite, postgres);
-    return tables
-      .map(({ table, onlySqlite, onlyPostgres, different }) => ({
-        table,
-        onlySqlite: onlySqlite.length,
-        onlyPostgres: onlyPostgres.length,
-        different,
-      }))
-      .filter((one) => one.onlySqlite + one.onlyPostgres + one.different.length > 0);
-  } finally {
-    await sqlite.close();
-    await postgres.close();
-  }
-}
+import { apart, counts, databases, linesOf, numbers } from "../support/strangers.js";
 
 function statement(sql: string, values: readonly unknown[]) {
   return { sql, text: sql, values };
 }
-
-function counts({ tables }: CopyReport) {
-  return tables.map(({ table, read, written, alreadyThere, setAside, extra }) => [
-    table,
-    read,
-    written,
-    alreadyThere,
-    setAside,
-    extra,
-  ]);
-}
-
-const numbers = (n: number) => `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${n})`;
 
 describe("two databases that are no pair", () => {
   test("every row arrives, and a second run changes nothing", async () => {
@@ -419,6 +353,18 @@ describe("two databases that are no pair", () => {
     expect(await runAt(both.url, "SELECT count(*)::int AS n FROM log")).toEqual([{ n: 2_000 }]);
   });
 
+  test("a table of 1,500 columns goes there and comes back, and what has changed since", async () => {
+    const columns = Array.from({ length: 1_499 }, (_, index) => `c${index} INTEGER`).join(", ");
+    const both = await databases(
+      `CREATE TABLE w (id INTEGER PRIMARY KEY, ${columns}); INSERT INTO w (id, c0, c1498) VALUES (1, 1, 1), (2, 2, 2)`,
+      `CREATE TABLE w (id int PRIMARY KEY, ${columns})`,
+    );
+    await both.copy();
+    await runAt(both.url, "UPDATE w SET c1498 = 7 WHERE id = 2");
+    expect(counts(await both.copy({ from: "postgres" }))).toEqual([["w", 2, 1, 1, 0, 0]]);
+    await both.expectEqual();
+  });
+
   test("PostgreSQL's rows come back to SQLite", async () => {
     const tables = "id INTEGER PRIMARY KEY, name TEXT, score REAL, flag INTEGER, doc TEXT, raw BLOB";
     const both = await databases(
@@ -445,10 +391,3 @@ describe("two databases that are no pair", () => {
     ]);
   });
 });
-
-function linesOf(file: string) {
-  return readFileSync(file, "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Reject);
-}

@@ -109,6 +109,20 @@ export class OwnInput {
   }
 }
 
+/** The same of rows that PostgreSQL has taken, as one list. */
+export async function ownAlterations(
+  transaction: Transaction,
+  table: Table,
+  rows: readonly Pick<ConvertedRow, "key" | "values">[],
+): Promise<readonly Finding[]> {
+  const own = new OwnInput(table);
+  const found = await own.findings(
+    transaction,
+    rows.map((row) => own.textsOf(row)),
+  );
+  return found.flat();
+}
+
 function distinct(texts: readonly (string | null)[]): string[] {
   return [...new Set(texts)].filter((text) => text !== null);
 }

@@ -1,11 +1,20 @@
 import type { SourceRow } from "../../data/conversion/convert.js";
 import type { Finding } from "../../data/finding.js";
+import type { RefusedBecause } from "../../data/refusal.js";
+import type { Table } from "../../data/table.js";
 import type { Transaction } from "../../engines/engine.js";
 import type { Lines, PlainData } from "./lines.js";
 
 export interface RefusedRow {
   readonly row: SourceRow;
   readonly finding: Finding;
+}
+
+/** A row that the target has refused for that; nothing where it has not. */
+export function refusedRow({ name: table }: Table, row: SourceRow, because: RefusedBecause | undefined): RefusedRow[] {
+  if (because === undefined) return [];
+  const { column, reason } = because;
+  return [{ row, finding: { table, key: row.key, column, reason, action: "refused" } }];
 }
 
 /** Rows of SQLite on their way to PostgreSQL in one piece. They are read while they are sent: what it says of them is whole afterwards. */

@@ -1,24 +1,30 @@
+import { chunks } from "../../data/chunks.js";
 import { type Component, componentsOf } from "../../data/components.js";
+import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
+import { ownAlterations } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
-import { refusedAsOrphan } from "../../data/refusal.js";
+import { isRefusal } from "../../data/refusal.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { type PostgresTransaction, statement, type Transaction } from "../../engines/engine.js";
 import { givenBySqlite } from "../../shadow/counters.js";
 import { advanceCounters, tidyTable } from "./aftermath.js";
-import type { Batch, RefusedRow } from "./batch.js";
-import { CycleLoad, type Orphan } from "./cycle-load.js";
+import { type Batch, refusedRow } from "./batch.js";
 import { inLanes, lanesOf } from "./lanes.js";
-import { isAboutRows, type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
+import { type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
+import { PostgresStagedLoad } from "./postgres-staged-load.js";
+import { presentAmong } from "./present.js";
 import type { CopiedTable, LeftOut } from "./report.js";
-import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+import { type CopyRun, pairIn, TableRun, targetIn, timeoutMs } from "./run.js";
+import { account } from "./settle.js";
 import { TableSource } from "./table-source.js";
+import type { TargetTable } from "./target-table.js";
 
 /** Rows in one transaction of PostgreSQL. */
 const rowsInABatch = 25_000;
 
-/** A batch that has been sent: what became of its lines, and what PostgreSQL's own input has made of them. */
+/** A batch that was sent, and what became of its rows. */
 interface Sent {
   readonly batch: Batch;
   readonly loaded: Loaded;
@@ -31,7 +37,7 @@ async function withCare(batch: Batch, send: (batch: Batch) => Promise<Sent>): Pr
     return await send(batch);
   } catch (error) {
     const careful = batch.careful();
-    if (careful === batch || !isAboutRows(error)) throw error;
+    if (careful === batch || !isRefusal(error)) throw error;
     return send(careful);
   }
 }
@@ -45,7 +51,7 @@ async function sent(
   return { batch, loaded, altered: await batch.altered(target, loaded.refused) };
 }
 
-const unknown = { column: "", reason: "" };
+const rowsAtOnce = 1_000;
 
 /** Runs its work in a transaction of PostgreSQL. */
 type InTransaction = <T>(work: (transaction: PostgresTransaction) => Promise<T>) => Promise<T>;
@@ -128,37 +134,51 @@ class IntoPostgres {
   }
 
   async #loadCycle(target: PostgresTransaction, runs: readonly TableRun[]): Promise<void> {
-    const load = new CycleLoad(
+    const load = new PostgresStagedLoad(
       target,
-      runs.map(({ table }) => ({ table, foreignKeys: this.#foreignKeys(table) })),
+      runs.map(({ table }) => this.#target(table)),
     );
     await load.begin();
     for (const one of runs) {
       const source = await this.#sourceOf(one.table);
       for await (const batch of source.batches()) {
         const staged = await withCare(batch, (tried) => sent(target, tried, (data) => load.stage(one.table, data)));
-        await this.#account(one, { ...staged, loaded: { ...staged.loaded, written: 0 } }, "merge");
+        await this.#account(one, staged, "insert");
+        one.tally.alreadyThere += staged.batch.data.size - staged.loaded.refused.size;
         one.step();
       }
     }
-    const orphans = await load.orphans();
-    const written = await load.finish();
-    for (const [index, one] of runs.entries()) {
-      const lost = orphans.filter(({ table }) => table === one.table);
-      await this.#orphaned(one, lost);
-      one.tally.written += written[index] ?? 0;
-      one.tally.alreadyThere -= lost.length + (written[index] ?? 0);
-    }
+    await account(runs, await load.settle(), (table, keys) => this.#rows(table, keys));
   }
 
-  async #orphaned(one: TableRun, lost: readonly Orphan[]): Promise<void> {
-    const { table } = one;
-    const columns = new Map(lost.map((orphan) => [orphan.key, orphan.columns]));
-    const rows = await exactRowsOf(this.#source, table, [...columns.keys()]);
-    const finding = (key: string): Finding => {
-      return { table: table.name, key, ...refusedAsOrphan(table, columns.get(key) ?? []), action: "refused" };
-    };
-    await one.setAside(rows.map((row) => ({ row, finding: finding(row.key) })));
+  /** Rows whose unique values others had when they came: all at once they may go, since every row of the source has been there now. */
+  async #again(one: TableRun): Promise<void> {
+    const { table, waiting } = one;
+    if (waiting.length === 0) return;
+    await this.#transactions.lasting(async (target) => {
+      const load = new PostgresStagedLoad(target, [this.#target(table)]);
+      await load.begin();
+      for (const keys of chunks(waiting, rowsAtOnce)) {
+        const rows = await this.#rows(table, keys);
+        const converted = rows.map(converterOf(table, "postgres"));
+        const { refused } = await load.stageRows(
+          table,
+          converted.map(({ values }) => values),
+        );
+        one.note(
+          await ownAlterations(
+            target,
+            table,
+            converted.filter((_, index) => !refused.has(index)),
+          ),
+        );
+        one.tally.alreadyThere += rows.length - refused.size;
+        const late = rows.flatMap((row, index) => refusedRow(table, row, refused.get(index)));
+        await one.setAside(late);
+        one.step();
+      }
+      await account([one], await load.settle(), (_, keys) => this.#rows(table, keys));
+    });
   }
 
   async #finish(one: TableRun): Promise<CopiedTable> {
@@ -182,6 +202,7 @@ class IntoPostgres {
         await this.#batches(one, isEmpty ? "insert" : "merge", passing, await this.#lanes(table));
       // Nobody could go on with a part of it.
       else await lasting((target) => this.#batches(one, "insert", (work) => work(target), 1));
+      await this.#again(one);
       one.tally.extra = isEmpty ? 0 : await this.#extra(one);
       this.#tables.push(await this.#finish(one));
     } finally {
@@ -190,7 +211,7 @@ class IntoPostgres {
   }
 
   async #batches(one: TableRun, mode: LoadMode, inTransaction: InTransaction, lanes: number): Promise<void> {
-    const load = new PostgresLoad(one.table, this.#foreignKeys(one.table));
+    const load = new PostgresLoad(this.#target(one.table));
     const source = await this.#sourceOf(one.table);
     const send = async (batches: AsyncGenerator<Batch>) => {
       for await (const batch of batches) {
@@ -217,28 +238,30 @@ class IntoPostgres {
     if (mode === "merge") tally.alreadyThere += batch.data.size - refused.size - written;
     one.note([...batch.findings, ...altered]);
     const indexes = [...refused.keys()].sort((left, right) => left - right);
+    const isWaiting = (line: number | undefined) => mode === "merge" && refused.get(line ?? -1)?.isTaken === true;
     const rows = await batch.rows(indexes);
-    const late = rows.map((row, at): RefusedRow => {
-      const { column, reason } = refused.get(indexes[at] ?? -1) ?? unknown;
-      return { row, finding: { table: table.name, key: row.key, column, reason, action: "refused" } };
+    one.wait(rows.filter((_, at) => isWaiting(indexes[at])).map(({ key }) => key));
+    const late = rows.flatMap((row, at) => {
+      const line = indexes[at];
+      return isWaiting(line) ? [] : refusedRow(table, row, refused.get(line ?? -1));
     });
     await one.setAside([...batch.refused, ...late]);
   }
 
   async #lanes(table: Table): Promise<number> {
-    const pair = this.#pair(table);
     // Without a folder for what cannot go, everything is one transaction.
-    if (pair === undefined || this.#run.rejects === null) return 1;
+    if (this.#run.rejects === null) return 1;
     const { postgres } = this.#run.databases.config;
+    const pair = pairIn(this.#run, table);
     return this.#transactions.lasting((target) => lanesOf(target, pair, postgres?.poolSize ?? 1));
   }
 
-  #foreignKeys(table: Table) {
-    return this.#pair(table)?.postgres.foreignKeys ?? [];
+  #rows(table: Table, keys: readonly string[]): Promise<SourceRow[]> {
+    return exactRowsOf(this.#source, table, keys);
   }
 
-  #pair(table: Table) {
-    return this.#run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
+  #target(table: Table): TargetTable {
+    return targetIn(this.#run, table, "postgres");
   }
 
   async #isEmpty(table: Table): Promise<boolean> {
@@ -247,9 +270,12 @@ class IntoPostgres {
   }
 
   /** Rows of the target that the source lacks. */
-  async #extra({ table, tally }: TableRun): Promise<number> {
-    const [row] = await this.#ask(`SELECT count(*) AS n FROM ${quotedOn("postgres", table)}`);
-    return Math.max(0, Number(row?.n) - tally.written - tally.alreadyThere);
+  #extra({ table, tally, aside }: TableRun): Promise<number> {
+    return this.#transactions.lasting(async (target) => {
+      const [row] = await target.query(statement(`SELECT count(*) AS n FROM ${quotedOn("postgres", table)}`));
+      const former = await presentAmong(target, "postgres", table, aside);
+      return Math.max(0, Number(row?.n) - tally.written - tally.alreadyThere - former);
+    });
   }
 
   async #count(table: Table): Promise<number> {

@@ -17,7 +17,7 @@ import { tidyTable } from "./aftermath.js";
 import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable } from "./report.js";
-import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+import { type CopyRun, TableRun, targetIn, timeoutMs } from "./run.js";
 import { StrictPair } from "./strict-pair.js";
 
 /** Rows of one pass: as long as it lasts, no other pass of any process goes on. */
@@ -78,10 +78,9 @@ class BulkPasses {
   readonly #journal = new Journal("sqlite");
 
   constructor(run: CopyRun, one: TableRun) {
-    const pair = run.scene.pairing.pairs.find(({ table }) => table.name === one.table.name);
     this.#run = run;
     this.#one = one;
-    this.#load = new PostgresLoad(one.table, pair?.postgres.foreignKeys ?? []);
+    this.#load = new PostgresLoad(targetIn(run, one.table, "postgres"));
   }
 
   async run(): Promise<void> {

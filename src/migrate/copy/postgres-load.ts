@@ -1,10 +1,19 @@
-import { refusedAsOrphan, refusedBecause } from "../../data/refusal.js";
+import {
+  isExclusion,
+  isRefusal,
+  type RefusedBecause,
+  refusedAsDuplicate,
+  refusedAsOrphan,
+  refusedBecause,
+} from "../../data/refusal.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
-import type { ForeignKey, Table } from "../../data/table.js";
-import { columnOf, nameOn, quote, quotedOn } from "../../data/table.js";
+import { nameOn, quote, quotedOn, type Table } from "../../data/table.js";
 import { type PostgresTransaction, statement } from "../../engines/engine.js";
-import { type DualDbError, hasCode } from "../../errors.js";
+import type { DualDbError } from "../../errors.js";
 import { Lines, type PlainData } from "./lines.js";
+import { mergeText } from "./merge-text.js";
+import { orphanCondition, takerCondition } from "./obstacle.js";
+import type { TargetTable } from "./target-table.js";
 
 /** What became of the lines of one batch. */
 export interface Loaded {
@@ -14,9 +23,9 @@ export interface Loaded {
   readonly refused: ReadonlyMap<number, Refused>;
 }
 
-export interface Refused {
-  readonly column: string;
-  readonly reason: string;
+export interface Refused extends RefusedBecause {
+  /** Whether it is for a unique value that another row has, which may let go of it yet. */
+  readonly isTaken: boolean;
 }
 
 /** `insert` is for a table that was empty: straight into it. `merge` leaves rows alone that are there already and equal. */
@@ -28,13 +37,12 @@ export type LoadMode = "insert" | "merge";
  * goes on.
  */
 export class PostgresLoad {
+  readonly #target: TargetTable;
   readonly #table: Table;
-  /** PostgreSQL's own, by PostgreSQL's names. */
-  readonly #foreignKeys: readonly ForeignKey[];
 
-  constructor(table: Table, foreignKeys: readonly ForeignKey[]) {
-    this.#table = table;
-    this.#foreignKeys = foreignKeys;
+  constructor(target: TargetTable) {
+    this.#target = target;
+    this.#table = target.table;
   }
 
   async run(transaction: PostgresTransaction, data: Lines | PlainData, mode: LoadMode): Promise<Loaded> {
@@ -66,7 +74,7 @@ export class PostgresLoad {
     try {
       return await this.#write(transaction, part, mode, null);
     } catch (error) {
-      if (!isAboutRows(error)) throw error;
+      if (!isRefusal(error)) throw error;
       return this.#withoutRefused(transaction, part, mode, refused, error);
     }
   }
@@ -86,7 +94,7 @@ export class PostgresLoad {
       return written;
     } catch (error) {
       data.end();
-      if (isAboutRows(error)) await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
+      if (isRefusal(error)) await transaction.script(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
       throw error;
     }
   }
@@ -98,14 +106,12 @@ export class PostgresLoad {
     refused: Map<number, Refused>,
     error: DualDbError,
   ): Promise<number> {
-    const orphans = error.details.sqlState === foreignKeyViolated ? await this.#orphans(transaction, part) : [];
-    for (const { index, columns } of orphans)
-      if (!refused.has(index)) refused.set(index, this.#orphaned(columns, error));
-    if (orphans.length > 0)
-      return this.#load(transaction, part.without(orphans.map(({ index }) => index)), mode, refused);
+    const alike = await this.#alike(transaction, part, mode, error);
+    for (const [index, because] of alike) refused.set(index, because);
+    if (alike.size > 0) return this.#load(transaction, part.without(alike), mode, refused);
     const [only] = part.indexes;
     if (part.size === 1 && only !== undefined) {
-      refused.set(only, refusedBecause(this.#table, error));
+      refused.set(only, { ...refusedBecause(this.#table, error), isTaken: isExclusion(error) });
       return 0;
     }
     let written = 0;
@@ -122,27 +128,63 @@ export class PostgresLoad {
     const staged = await transaction.copyIn(copyText(this.#table, stage, format), data.pieces());
     if (staged !== data.size)
       throw new Error(`${this.#table.name}: of ${data.size} rows PostgreSQL has read ${staged}`);
-    const text = mergeText(this.#table, stage);
-    return transaction.execute(statement(text));
+    return transaction.execute(
+      statement(mergeText("postgres", this.#table, `SELECT ${columnNames(this.#table).join(", ")} FROM ${stage}`)),
+    );
   }
 
-  /** The lines whose parents are not there. */
-  async #orphans(transaction: PostgresTransaction, part: Part): Promise<OrphanedLine[]> {
-    const outside = this.#foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
-    if (outside.length === 0) return [];
+  /** All lines that are refused for the same reason as the first of them, where PostgreSQL can be asked for those at once. */
+  async #alike(
+    transaction: PostgresTransaction,
+    part: Part,
+    mode: LoadMode,
+    error: DualDbError,
+  ): Promise<Map<number, Refused>> {
+    const { sqlState } = error.details;
+    const conditions =
+      sqlState === foreignKeyViolated
+        ? this.#orphans(error)
+        : sqlState === uniqueViolated && mode === "merge"
+          ? this.#takers()
+          : [];
+    const found = new Map<number, Refused>();
+    if (conditions.length === 0) return found;
     await transaction.script(stageText(this.#table));
     await transaction.copyIn(copyText(this.#table, stage, null, [ordinal]), part.numbered());
-    const text = outside.map(orphansText).join(" UNION ALL ");
-    const rows = await transaction.query(statement(text));
-    return rows.map(({ n, k }) => ({ index: Number(n), columns: outside[Number(k)]?.columns ?? [] }));
+    for (const { condition, refused } of conditions) {
+      const rows = await transaction.query(statement(`SELECT s.${ordinal} AS n FROM ${stage} AS s WHERE ${condition}`));
+      for (const { n } of rows) if (!found.has(Number(n))) found.set(Number(n), refused);
+    }
+    return found;
   }
 
-  /** PostgreSQL names the foreign key of one of them. */
-  #orphaned(columns: readonly string[], error: DualDbError): Refused {
+  /** Lines whose parents are not there. */
+  #orphans(error: DualDbError): Alike[] {
     const told = refusedBecause(this.#table, error);
-    const found = refusedAsOrphan(this.#table, columns);
-    return found.column === told.column ? told : found;
+    const outside = this.#target.foreignKeys.filter(({ parent }) => parent !== nameOn("postgres", this.#table));
+    return outside.map((foreignKey) => {
+      const found = refusedAsOrphan(this.#table, "postgres", foreignKey.columns);
+      // PostgreSQL names the foreign key of one of them.
+      return {
+        condition: orphanCondition(foreignKey, [quote(foreignKey.parent)]),
+        refused: { ...(found.column === told.column ? told : found), isTaken: false },
+      };
+    });
   }
+
+  /** Lines with a unique value that another row of the table has. */
+  #takers(): Alike[] {
+    return this.#target.uniques.map((unique) => ({
+      condition: takerCondition(this.#target, unique.columns),
+      refused: { ...refusedAsDuplicate(this.#table, "postgres", unique), isTaken: true },
+    }));
+  }
+}
+
+/** Lines that are alike: a condition on `s`, the stage, and what is said of them. */
+interface Alike {
+  readonly condition: string;
+  readonly refused: Refused;
 }
 
 /** Some lines of a batch, or all of them, also those that are still to be made. */
@@ -177,8 +219,7 @@ class Part {
     yield* Lines.of(this.#each((index) => `${index}\t${this.#lines.at(index)}`)).pieces();
   }
 
-  without(indexes: readonly number[]): Part {
-    const left = new Set(indexes);
+  without(left: { has(index: number): boolean }): Part {
     return this.#of(this.indexes.filter((index) => !left.has(index)));
   }
 
@@ -203,18 +244,7 @@ const stage = "pg_temp.dualdb_stage";
 const savepoint = "SAVEPOINT dualdb_part";
 const ordinal = "dualdb_n";
 const foreignKeyViolated = "23503";
-
-/** A line whose parent is not there, and the columns of that foreign key. */
-interface OrphanedLine {
-  readonly index: number;
-  readonly columns: readonly string[];
-}
-
-/** What a row can cause, as opposed to a fault of ours or of the database: then no row is to blame. */
-export function isAboutRows(error: unknown): error is DualDbError {
-  if (hasCode(error, "VALUE_REFUSED", "CONSTRAINT_VIOLATED")) return true;
-  return hasCode(error, "QUERY_FAILED") && /^(P0001|21|44)/.test(String(error.details.sqlState));
-}
+const uniqueViolated = "23505";
 
 /** With the types and their limits, and no constraint. */
 function stageText(table: Table): string {
@@ -225,34 +255,6 @@ function stageText(table: Table): string {
 function copyText(table: Table, into: string, plain: PlainFormat | null, before: readonly string[] = []): string {
   const columns = [...before, ...columnNames(table)].join(", ");
   return `COPY ${into} (${columns}) FROM STDIN ${plain?.options ?? ""}`;
-}
-
-/** Rows that are there and equal are not touched, so they do not count as changed. */
-export function mergeText(table: Table, from: string): string {
-  const names = columnNames(table);
-  const key = table.key.map((name) => quotedOn("postgres", columnOf(table, name)));
-  const others = table.columns.filter(({ name, isFixed }) => !table.key.includes(name) && isFixed !== true);
-  const set = others.map((column) => quotedOn("postgres", column)).map((name) => `${name} = excluded.${name}`);
-  const differs = others.map(
-    (column) => `${comparable(column, "t")} IS DISTINCT FROM ${comparable(column, "excluded")}`,
-  );
-  const change = others.length === 0 ? "NOTHING" : `UPDATE SET ${set.join(", ")} WHERE ${differs.join(" OR ")}`;
-  return `INSERT INTO ${quotedOn("postgres", table)} AS t (${names.join(", ")}) OVERRIDING SYSTEM VALUE
-    SELECT ${names.join(", ")} FROM ${from} ON CONFLICT (${key.join(", ")}) DO ${change}`;
-}
-
-/** Some types have no `=`, or one that takes different spellings for the same. */
-function comparable(column: Table["columns"][number], alias: string): string {
-  const name = `${alias}.${quotedOn("postgres", column)}`;
-  if (column.kind === "text") return `${name}::text COLLATE "C"`;
-  return column.kind === "other" || column.type === "json" ? `${name}::text` : name;
-}
-
-function orphansText({ columns, parent, parentColumns }: ForeignKey, index: number): string {
-  const given = columns.map((name) => `s.${quote(name)} IS NOT NULL`);
-  const same = columns.map((name, index) => `p.${quote(parentColumns[index] ?? name)} = s.${quote(name)}`);
-  return `SELECT s.${ordinal} AS n, ${index} AS k FROM ${stage} AS s WHERE ${given.join(" AND ")}
-    AND NOT EXISTS (SELECT 1 FROM ${quote(parent)} AS p WHERE ${same.join(" AND ")})`;
 }
 
 function columnNames(table: Table): string[] {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
+import { componentsOf } from "../../data/components.js";
 import { type ConvertedRow, converterOf, type SourceRow } from "../../data/conversion/convert.js";
-import { OwnInput } from "../../data/conversion/own-input.js";
+import { ownAlterations } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
 import { encodeKey } from "../../data/key.js";
@@ -9,16 +10,21 @@ import { encodeRow } from "../../data/rows/copy-text.js";
 import { fromJson } from "../../data/rows/exact-json.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import type { Column, Table } from "../../data/table.js";
-import type { Side } from "../../engines/engine.js";
+import type { ExactValue, Side } from "../../engines/engine.js";
 import { DualDbError, hasCode } from "../../errors.js";
 import { fileOfTable } from "../private-files.js";
 import { type Reject, rejectsIn } from "../rejects.js";
+import { refusedRow } from "./batch.js";
 import { Lines } from "./lines.js";
 import { copyInPair } from "./pair.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
+import { PostgresStagedLoad } from "./postgres-staged-load.js";
 import type { CopiedTable } from "./report.js";
-import { type CopyRun, TableRun, timeoutMs } from "./run.js";
+import { type CopyRun, TableRun, targetIn, timeoutMs } from "./run.js";
+import { account } from "./settle.js";
 import { SqliteLoad } from "./sqlite-load.js";
+import { SqliteStagedLoad } from "./sqlite-staged-load.js";
+import { type StagedLoad, schemaOf } from "./stages.js";
 
 const rowsAtOnce = 500;
 
@@ -30,48 +36,91 @@ export async function retryRejects(run: CopyRun, from: Side, tables: readonly Ta
   const { rejects } = run;
   if (rejects === null)
     throw new DualDbError("CONFIG_INVALID", "Rows that are fed back one by one cannot be all or nothing.");
-  const { parentsFirst } = new TableGraph(tables);
-  const waiting = parentsFirst.filter(({ name }) => existsSync(fileOfTable(rejects, name, ".jsonl")));
-  if (run.scene.states === null) return each(waiting, (table) => toTarget(run, from, table));
-  for (const table of waiting) await toPrimary(run, from, table);
+  const isWaiting = ({ name }: Table) => existsSync(fileOfTable(rejects, name, ".jsonl"));
+  const graph = new TableGraph(tables);
+  if (run.scene.states === null) {
+    const copied: CopiedTable[] = [];
+    for (const component of componentsOf(graph))
+      copied.push(...(await toTarget(run, from, component.tables.filter(isWaiting))));
+    return copied;
+  }
+  for (const table of graph.parentsFirst.filter(isWaiting)) await toPrimary(run, from, table);
   return copyInPair(run, from, tables);
 }
 
-async function toTarget(run: CopyRun, from: Side, table: Table): Promise<CopiedTable> {
-  const one = new TableRun(run, table, null);
+/** Rows that may point to each other go together. */
+async function toTarget(run: CopyRun, from: Side, tables: readonly Table[]): Promise<CopiedTable[]> {
+  const runs = tables.map((table) => new TableRun(run, table, null));
   try {
-    for await (const rows of rowsIn(run, table)) await feed(run, from, one, rows);
-    return await one.finish();
+    for (const one of runs.filter(({ table }) => table.key.length === 0)) await feedKeyless(run, from, one);
+    await feedTogether(
+      run,
+      from,
+      runs.filter(({ table }) => table.key.length > 0),
+    );
+    const copied: CopiedTable[] = [];
+    for (const one of runs) copied.push(await one.finish());
+    return copied;
   } finally {
-    await one.close();
+    for (const one of runs) await one.close();
   }
 }
 
-async function feed(run: CopyRun, from: Side, one: TableRun, rows: readonly SourceRow[]): Promise<void> {
-  const { table, tally } = one;
-  const converted = rows.map(converterOf(table, from === "sqlite" ? "postgres" : "sqlite"));
-  const isGoing = converted.map(({ findings }) => findings.every(({ action }) => action !== "refused"));
-  const going = rows.filter((_, index) => isGoing[index]);
-  const { written, refused, altered } = await loaded(
+async function feedTogether(run: CopyRun, from: Side, runs: readonly TableRun[]): Promise<void> {
+  if (runs.length === 0) return;
+  await inStages(
     run,
     from,
-    table,
-    converted.filter((_, index) => isGoing[index]),
+    runs.map(({ table }) => table),
+    async (load, altered) => {
+      await load.begin();
+      for (const one of runs)
+        for await (const rows of rowsIn(run, one.table))
+          await feed(one, from, rows, async (converted) => {
+            const loaded = await load.stageRows(one.table, valuesOf(converted));
+            return { ...loaded, altered: await altered(one.table, takenOf(converted, loaded)) };
+          });
+      await account(runs, await load.settle(), (table, keys) => rowsOfKeys(run, table, keys));
+    },
   );
-  tally.read += rows.length;
-  tally.written += written;
-  tally.alreadyThere += going.length - refused.size - written;
-  const arrived = converted.filter((_, index) => isGoing[index]).filter((_, index) => !refused.has(index));
-  one.note([...arrived.flatMap(({ findings }) => findings), ...altered]);
-  const late = [...refused].map(([index, { column, reason }]) => {
-    const row = going[index] as SourceRow;
-    return { row, finding: refusal(table, row, column, reason) };
+}
+
+function inStages(
+  run: CopyRun,
+  from: Side,
+  tables: readonly Table[],
+  work: (load: StagedLoad, altered: Altered) => Promise<void>,
+): Promise<void> {
+  const { sqlite, postgres } = run.databases;
+  const targets = tables.map((table) => targetIn(run, table, from === "sqlite" ? "postgres" : "sqlite"));
+  if (from === "sqlite")
+    return postgres.transaction({ mode: "write", timeoutMs }, (target) =>
+      work(new PostgresStagedLoad(target, targets), (table, rows) => ownAlterations(target, table, rows)),
+    );
+  const schema = schemaOf(run.databases);
+  return sqlite.transaction({ mode: "write" }, (target) =>
+    work(new SqliteStagedLoad(target, targets, schema), () => Promise.resolve([])),
+  );
+}
+
+/** Rows that nothing tells apart cannot be staged. */
+async function feedKeyless(run: CopyRun, from: Side, one: TableRun): Promise<void> {
+  for await (const rows of rowsIn(run, one.table))
+    await feed(one, from, rows, (converted) => inserted(run, from, one.table, converted));
+}
+
+async function inserted(run: CopyRun, from: Side, table: Table, rows: readonly ConvertedRow[]): Promise<Fed> {
+  const { sqlite, postgres } = run.databases;
+  if (from === "postgres") {
+    const load = new SqliteLoad(targetIn(run, table, "sqlite"));
+    const loaded = await sqlite.transaction({ mode: "write" }, (target) => load.run(target, valuesOf(rows), "insert"));
+    return { written: loaded.written, refused: loaded.refused, altered: [] };
+  }
+  const load = new PostgresLoad(targetIn(run, table, "postgres"));
+  return postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
+    const loaded = await load.run(target, Lines.of(valuesOf(rows).map(encodeRow)), "insert");
+    return { ...loaded, altered: await ownAlterations(target, table, takenOf(rows, loaded)) };
   });
-  const early = rows.flatMap((row, index) => {
-    const finding = converted[index]?.findings.find(({ action }) => action === "refused");
-    return finding === undefined ? [] : [{ row, finding }];
-  });
-  await one.setAside([...early, ...late]);
 }
 
 /** What became of the rows, and what PostgreSQL's own input has made of them. */
@@ -79,27 +128,47 @@ interface Fed extends Loaded {
   readonly altered: readonly Finding[];
 }
 
-async function loaded(run: CopyRun, from: Side, table: Table, rows: readonly ConvertedRow[]): Promise<Fed> {
-  const { sqlite, postgres } = run.databases;
-  const mode = table.key.length === 0 ? "insert" : "merge";
-  const values = rows.map((row) => row.values);
-  if (from === "postgres") {
-    const load = new SqliteLoad(table);
-    const done = await sqlite.transaction({ mode: "write" }, (target) => load.run(target, values, mode));
-    return { ...done, altered: [] };
-  }
-  const pair = run.scene.pairing.pairs.find((candidate) => candidate.table.name === table.name);
-  const load = new PostgresLoad(table, pair?.postgres.foreignKeys ?? []);
-  return postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
-    const done = await load.run(target, Lines.of(values.map(encodeRow)), mode);
-    const own = new OwnInput(table);
-    const taken = rows.filter((_, index) => !done.refused.has(index));
-    const altered = await own.findings(
-      target,
-      taken.map((row) => own.textsOf(row)),
-    );
-    return { ...done, altered: altered.flat() };
+/** What the target's own input makes of rows that it has taken. */
+type Altered = (table: Table, rows: readonly ConvertedRow[]) => Promise<readonly Finding[]>;
+
+function valuesOf(rows: readonly ConvertedRow[]): (readonly ExactValue[])[] {
+  return rows.map(({ values }) => values);
+}
+
+function takenOf(rows: readonly ConvertedRow[], { refused }: Loaded): ConvertedRow[] {
+  return rows.filter((_, index) => !refused.has(index));
+}
+
+/** What is not refused and not said to be written counts as there already. */
+async function feed(
+  one: TableRun,
+  from: Side,
+  rows: readonly SourceRow[],
+  load: (rows: readonly ConvertedRow[]) => Promise<Fed>,
+): Promise<void> {
+  const { table, tally } = one;
+  const convert = converterOf(table, from === "sqlite" ? "postgres" : "sqlite");
+  const converted = rows.map((row) => ({ row, ...convert(row) }));
+  const early = converted.flatMap(({ row, findings }) => {
+    const finding = findings.find(({ action }) => action === "refused");
+    return finding === undefined ? [] : [{ row, finding }];
   });
+  const going = converted.filter(({ findings }) => findings.every(({ action }) => action !== "refused"));
+  const { written, refused, altered } = await load(going);
+  tally.read += rows.length;
+  tally.written += written;
+  tally.alreadyThere += going.length - refused.size - written;
+  const taken = going.filter((_, index) => !refused.has(index));
+  one.note([...taken.flatMap(({ findings }) => findings), ...altered]);
+  const late = going.flatMap(({ row }, index) => refusedRow(table, row, refused.get(index)));
+  await one.setAside([...early, ...late]);
+}
+
+async function rowsOfKeys(run: CopyRun, table: Table, keys: readonly string[]): Promise<SourceRow[]> {
+  const wanted = new Set(keys);
+  const found: SourceRow[] = [];
+  for await (const rows of rowsIn(run, table)) found.push(...rows.filter(({ key }) => wanted.has(key)));
+  return found;
 }
 
 /** A row that the primary itself refuses stays where it is: the pass over the pair meets it, or its file is the only place that has it. */
@@ -147,14 +216,4 @@ function rowOf(path: string, table: Table, { key, row }: Reject): SourceRow {
 function unreadable(path: string, key: string, { name }: Column): DualDbError {
   const message = `${path}: the row of ${key} has no value for ${name} that can be read: give a text, a number, true, false or null.`;
   return new DualDbError("VALIDATION_FAILED", message, { column: name, details: { file: path, key } });
-}
-
-function refusal(table: Table, { key }: SourceRow, column: string, reason: string): Finding {
-  return { table: table.name, key, column, reason, action: "refused" };
-}
-
-async function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (const item of items) results.push(await work(item));
-  return results;
 }

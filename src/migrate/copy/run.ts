@@ -1,5 +1,7 @@
+import type { TablePair } from "../../data/catalogue/discover.js";
 import type { Finding } from "../../data/finding.js";
 import type { Table } from "../../data/table.js";
+import type { Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import type { Databases, Scene } from "../databases.js";
 import type { ToolOptions } from "../options.js";
@@ -7,6 +9,7 @@ import { endIfAsked } from "../progress.js";
 import { Rejects } from "../rejects.js";
 import type { RefusedRow } from "./batch.js";
 import { type CopiedTable, Tally } from "./report.js";
+import { type TargetTable, targetTable } from "./target-table.js";
 
 /** What one run of `copy` works on, whichever way the rows go. */
 export interface CopyRun {
@@ -20,6 +23,18 @@ export interface CopyRun {
 /** Copying one statement's worth of rows may wait for others' locks, never for ever. */
 export const timeoutMs = 600_000;
 
+/** Both sides of a table that is carried. */
+export function pairIn({ scene }: CopyRun, { name }: Table): TablePair {
+  const pair = scene.pairing.pairs.find(({ table }) => table.name === name);
+  if (pair === undefined) throw new Error(`table ${name} is not of this run`);
+  return pair;
+}
+
+/** What that side asks of its rows. */
+export function targetIn(run: CopyRun, table: Table, side: Side): TargetTable {
+  return targetTable(pairIn(run, table), side);
+}
+
 /** One table on its way: what becomes of its rows is counted, and what cannot go is kept. */
 export class TableRun {
   readonly table: Table;
@@ -27,6 +42,7 @@ export class TableRun {
   readonly #run: CopyRun;
   readonly #rejects: Rejects | null;
   readonly #total: number | null;
+  readonly #waiting: string[] = [];
   #settingAside: Promise<void> = Promise.resolve();
 
   constructor(run: CopyRun, table: Table, total: number | null) {
@@ -42,6 +58,20 @@ export class TableRun {
     const { onProgress, signal } = this.#run.options;
     onProgress?.({ step: "copy", table: this.table.name, rows: this.tally.read, total: this.#total });
     endIfAsked(signal);
+  }
+
+  /** Keys of rows whose unique values others had when they came, and that may go when every row has been there. */
+  get waiting(): readonly string[] {
+    return this.#waiting;
+  }
+
+  /** Keys of rows that were set aside. */
+  get aside(): readonly string[] {
+    return this.table.key.length === 0 ? [] : (this.#rejects?.identities ?? []);
+  }
+
+  wait(keys: readonly string[]): void {
+    this.#waiting.push(...keys);
   }
 
   note(findings: readonly Finding[]): void {
