@@ -55,6 +55,11 @@ export function isCollision(error: unknown): boolean {
   return isServerError(error) && (error.code === "40001" || error.code === "40P01");
 }
 
+/** The server ended the statement since somebody asked it to, or for its time limit. */
+export function isCancelled(error: unknown): boolean {
+  return isServerError(error) && error.code === "57014";
+}
+
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === "Query read timeout";
 }

@@ -3,6 +3,7 @@ import { DualDbError } from "../errors.js";
 import type { CopyChunks, ExactRow, PostgresTransaction, Statement } from "./engine.js";
 import { receiveCopy, SourceFailure, sendCopy } from "./postgres-copy.js";
 import { isLost, type Phase, translate } from "./postgres-errors.js";
+import type { Interruption } from "./postgres-interruption.js";
 import { bindValues, exactTypes, type TypeParsers } from "./postgres-types.js";
 
 /** How long the server may be silent beyond the limit that it was told, before the connection is given up. */
@@ -65,16 +66,18 @@ export class Session implements PostgresTransaction {
   readonly #target: string;
   readonly #timeoutMs: number;
   readonly #limitMs: number;
+  readonly #interruption: Interruption;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: DualDbError | null = null;
   #lost = false;
   #state: "open" | "over" = "open";
 
-  constructor(client: PoolClient, target: string, timeoutMs: number) {
+  constructor(client: PoolClient, target: string, timeoutMs: number, interruption: Interruption) {
     this.#client = client;
     this.#target = target;
     this.#timeoutMs = timeoutMs;
     this.#limitMs = answerLimit(timeoutMs);
+    this.#interruption = interruption;
   }
 
   /** Whether the connection is of no more use. */
@@ -111,7 +114,8 @@ export class Session implements PostgresTransaction {
     try {
       const before = settings({ statement_timeout: 0 });
       const after = settings({ statement_timeout: limitOf(this.#timeoutMs) });
-      return await sendCopy(this.#client, `${before}; ${text}; ${after}`, source, this.#limitMs);
+      const data = () => sendCopy(this.#client, `${before}; ${text}; ${after}`, source, this.#limitMs);
+      return await this.#interruption.during(this.#client, data);
     } catch (error) {
       throw error instanceof SourceFailure ? error.cause : this.#note(error, "transaction");
     } finally {
@@ -121,13 +125,15 @@ export class Session implements PostgresTransaction {
 
   async *copyOut(text: string): AsyncGenerator<Uint8Array, void> {
     const endTurn = await this.#turn();
+    const watch = this.#interruption.watch(this.#client);
     try {
       await this.#send(this.#query(settings({ statement_timeout: 0, ...exactOutput })), "transaction");
       yield* receiveCopy(this.#client, text, this.#limitMs);
       await this.#send(this.#query(settings({ statement_timeout: limitOf(this.#timeoutMs) })), "transaction");
     } catch (error) {
-      throw this.#note(error, "transaction");
+      throw this.#note(this.#interruption.explained(error), "transaction");
     } finally {
+      await watch.end();
       endTurn();
     }
   }
@@ -170,7 +176,7 @@ export class Session implements PostgresTransaction {
   async #send(query: EngineQuery, phase: Phase): Promise<QueryResult> {
     if (this.#lost && this.#failure !== null) throw this.#failure;
     try {
-      return await this.#client.query(query);
+      return await this.#interruption.during(this.#client, () => this.#client.query(query));
     } catch (error) {
       throw this.#note(error, phase);
     }

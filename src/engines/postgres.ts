@@ -19,6 +19,7 @@ import {
 } from "./engine.js";
 import { type AcquireOptions, Connections } from "./postgres-connections.js";
 import { isCollision, isEndedBefore, isLost, isTimeout, translate } from "./postgres-errors.js";
+import { Interruption } from "./postgres-interruption.js";
 import { onlyAsPrimary } from "./postgres-primary.js";
 import { type KnownSelect, parametersOf, type Shape, selectRows, shapeOf } from "./postgres-select.js";
 import { answerLimit, beginText, type EngineQuery, engineQuery, Session } from "./postgres-session.js";
@@ -30,14 +31,22 @@ const collisionAttempts = 12;
 const longestPauseMs = 500;
 const stateText = 'SELECT "primary", changed_at FROM dualdb_state';
 
+export interface PostgresOptions {
+  readonly config: PostgresConfig;
+  readonly logger: Logger;
+  /** Ends a wait for a lock, or anything else that takes its time, with INTERRUPTED, whenever it comes. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** PostgreSQL behind `pg`. Neither connects nor loads the driver before the first call. */
-export function openPostgres(options: { readonly config: PostgresConfig; readonly logger: Logger }): PostgresEngine {
-  return new PgEngine(options.config, options.logger);
+export function openPostgres(options: PostgresOptions): PostgresEngine {
+  return new PgEngine(options);
 }
 
 class PgEngine implements PostgresEngine {
   readonly side = "postgres";
   readonly #connections: Connections;
+  readonly #interruption: Interruption;
   readonly #timeoutMs: number;
   readonly #types = new RecordTypes();
   readonly #shapes = new WeakMap<readonly Column[], Shape | null>();
@@ -45,8 +54,9 @@ class PgEngine implements PostgresEngine {
   /** When PostgreSQL became primary, as of the last look; null before the first. */
   #primarySince: string | null = null;
 
-  constructor(config: PostgresConfig, logger: Logger) {
+  constructor({ config, logger, signal }: PostgresOptions) {
     this.#connections = new Connections(config, logger);
+    this.#interruption = new Interruption(config, signal);
     this.#timeoutMs = config.queryTimeoutMs;
   }
 
@@ -178,7 +188,9 @@ class PgEngine implements PostgresEngine {
     const { mark } = this.#types;
     let result: Answer;
     try {
-      result = await ("shape" in query ? selectRows(client, query) : client.query<Row>(query));
+      result = await this.#interruption.during<Answer>(client, () =>
+        "shape" in query ? selectRows(client, query) : client.query<Row>(query),
+      );
     } catch (error) {
       this.#connections.release(client, isLost(error));
       throw error;
@@ -227,7 +239,7 @@ class PgEngine implements PostgresEngine {
   async #begin(opening: Opening, timeoutMs: number): Promise<Begun> {
     for (let attempt = 1; ; attempt++) {
       const client = await this.#connections.acquire({ forWrite: true });
-      const session = new Session(client, this.#connections.target, timeoutMs);
+      const session = new Session(client, this.#connections.target, timeoutMs, this.#interruption);
       const release = () => this.#connections.release(client, session.lost);
       try {
         const results: unknown = await session.send({ types: this.#types, query_timeout: timeoutMs, ...opening });

@@ -168,11 +168,11 @@ async function openSqlite(config: Config, options: ToolOptions & OpenOptions): P
   });
 }
 
-async function openPostgresql(config: Config, { logger }: ToolOptions): Promise<PostgresEngine> {
+async function openPostgresql(config: Config, { logger, signal }: ToolOptions): Promise<PostgresEngine> {
   if (config.postgres === null)
     throw new DualDbError("CONFIG_INVALID", `No PostgreSQL is named: set ${postgresVariables}.`);
   const { openPostgres } = await import("../engines/postgres.js");
-  return openPostgres({ config: config.postgres, logger: logger ?? silentLogger });
+  return openPostgres({ config: config.postgres, logger: logger ?? silentLogger, signal });
 }
 
 function sqliteVariables(location: string): Environment {

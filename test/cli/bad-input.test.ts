@@ -19,6 +19,7 @@ import { silentLogger } from "../../src/logger.js";
 import { commandLine, type Outcome, type Surroundings, unprivilegedly } from "../support/command-line.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
+import { until } from "../support/pair.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
 import { travelledPair } from "../support/travel.js";
@@ -312,6 +313,51 @@ describe("Ctrl-C while a lock is waited for in mid-run", () => {
     lock.close();
     holder.close();
   });
+});
+
+describe("Ctrl-C while a lock in PostgreSQL is waited for", () => {
+  const looking: Readonly<Record<string, readonly string[]>> = {
+    copy: [],
+    export: ["--from", "postgres"],
+    import: ["--to", "postgres"],
+    verify: [],
+    repair: [],
+  };
+  const waiting = `SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND backend_type = 'client backend'`;
+
+  test.each(Object.entries(looking))("ends dualdb %s at once, and PostgreSQL has forgotten it", async (name, more) => {
+    const interrupted = new AbortController();
+    const env = { SQLITE_DB_PATH: file, DATABASE_URL: url };
+    const args = [name, ...(commands[name]?.args(freshDirectory(), "") ?? []), ...more, "--json"];
+    const before = await everything(file);
+    const { outcome, took } = await whileLocked("books", async () => {
+      const running = commandLine(args, { env, signal: interrupted.signal });
+      await until("it waits for the lock", async () => (await runAt(url, waiting)).length > 0);
+      const began = performance.now();
+      interrupted.abort();
+      const ended = await running;
+      await until("PostgreSQL has ended it", async () => (await runAt(url, waiting)).length === 0);
+      return { outcome: ended, took: performance.now() - began };
+    });
+    expect(JSON.parse(outcome.out)).toMatchObject({ ok: false, error: { code: "INTERRUPTED" } });
+    expect(outcome).toMatchObject({ status: 130, err: "" });
+    expect(took).toBeLessThan(3_000);
+    expect(await everything(file)).toEqual(before);
+  });
+
+  /** Works while nobody else may look at a table. */
+  async function whileLocked<T>(table: string, work: () => Promise<T>): Promise<T> {
+    const holder = openPostgres({ config: configOf(url), logger: silentLogger });
+    try {
+      return await holder.transaction({ mode: "write" }, async (transaction) => {
+        await transaction.script(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+        return work();
+      });
+    } finally {
+      await holder.close();
+    }
+  }
 });
 
 test.each(["migrate --list", "migrate --dry-run"])("dualdb %s makes no SQLite file", async (args) => {

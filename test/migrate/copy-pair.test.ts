@@ -10,7 +10,8 @@ import { arm } from "../../src/shadow/arm.js";
 import { armedPair, eightWriters } from "../support/armed-pair.js";
 import { freshDirectory } from "../support/databases.js";
 import { makeOldBotFile } from "../support/old-bot.js";
-import { speaker, TestPair } from "../support/pair.js";
+import { speaker, TestPair, until } from "../support/pair.js";
+import { runAt } from "../support/postgres.js";
 
 const folder = () => join(freshDirectory(), "rejects");
 
@@ -150,6 +151,23 @@ describe("a pair", () => {
     expect(sums(await run(pair))).toEqual({ read: 2, written: 2, alreadyThere: 0, setAside: 0 });
     await pair.expectEqual();
     await expect(run(pair, { from: "sqlite" })).rejects.toMatchObject({ code: "NOT_PRIMARY" });
+  });
+
+  test("somebody asks for an end while the mirror's lock is waited for: it comes at once, and nothing has happened", async () => {
+    const pair = await armedPair(50);
+    const controller = new AbortController();
+    const before = await pair.owed("sqlite");
+    await pair.postgres.transaction({ mode: "write" }, async (holder) => {
+      await holder.script("SELECT 1 FROM dualdb_state FOR UPDATE");
+      const copying = run(pair, { signal: controller.signal });
+      const waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+      await until("it waits for the lock", async () => (await runAt(pair.url, waiting)).length > 0);
+      controller.abort();
+      await expect(copying).rejects.toMatchObject({ code: "INTERRUPTED" });
+    });
+    expect(await pair.owed("sqlite")).toBe(before);
+    await run(pair);
+    await pair.expectEqual();
   });
 
   test("somebody asks for an end: what is done stays done", async () => {
