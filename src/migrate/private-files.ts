@@ -13,6 +13,12 @@ export async function openPrivateFile(path: string, flags: "w" | "a" | "wx"): Pr
   return file;
 }
 
+/** Makes an empty file for somebody who opens it next, and who tells what is wrong with its folder. */
+export async function makePrivateFile(path: string): Promise<void> {
+  const file = await open(path, "wx", fileMode).catch(() => null);
+  await file?.close();
+}
+
 /** Where a table's rows lie in a folder: whatever the table is called, the file is in that folder and nowhere else. */
 export function fileOfTable(folder: string, table: string, extension: string): string {
   return join(folder, `${encodeName(table)}${extension}`);

@@ -3,14 +3,19 @@ import { rm } from "node:fs/promises";
 import sql from "sql-template-tag";
 import { configFor, type Databases, type OpenOptions, withDatabases, withEngine } from "../databases.js";
 import type { ToolOptions } from "../options.js";
+import { makePrivateFile } from "../private-files.js";
 
-/** As `withDatabases`; a SQLite file that was made for work which failed before it put anything there is taken away again. */
+/**
+ * As `withDatabases`; a SQLite file that is made for the work belongs to its owner alone, and is taken away again where that fails before
+ * it has put anything there.
+ */
 export async function withNewFile<T>(
   options: ToolOptions & OpenOptions,
   work: (databases: Databases) => Promise<T>,
 ): Promise<T> {
   const { file } = configFor(options).sqlite;
   const isMade = options.createFile === true && file !== null && !existsSync(file);
+  if (isMade) await makePrivateFile(file);
   try {
     return await withDatabases(options, work);
   } catch (error) {
