@@ -10,8 +10,8 @@ The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alre
 findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text, refused? }], milliseconds,
 error?: { code, message, side, table, column, details } }. Of each table, read = written + alreadyThere + setAside.
 
-Exit status: 0 every row is there; 3 rows were set aside, tables left out, or indexes and the like refused; 1 it could not be done; 2 wrong usage or configuration;
-130 interrupted, and the same again finishes it.`;
+Exit status: 0 both have the same rows; 3 rows were set aside, or are only on the side that was filled, tables were left out, or indexes and
+the like refused; 1 it could not be done; 2 wrong usage or configuration; 130 interrupted, and the same again finishes it.`;
 
 /** `dualdb copy`; `finish` takes the exit status. */
 export function copyCommand(terminal: Terminal, finish: (status: number) => void): Command {
@@ -67,7 +67,7 @@ function run(
 
 function status({ tables, leftOut, notes }: CopyReport): 0 | 3 {
   const isLess = leftOut.length > 0 || notes.some(({ refused }) => refused);
-  return isLess || tables.some(({ setAside }) => setAside > 0) ? 3 : 0;
+  return isLess || tables.some(isAmiss) ? 3 : 0;
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
@@ -85,10 +85,23 @@ function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
   for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`, 4);
   if (rejects !== null)
     line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`, 0);
+  if (tables.some(hasExtra)) line("yellow", aboutExtra(report), 0);
 }
 
-function isAmiss({ setAside }: CopiedTable): boolean {
-  return setAside > 0;
+function isAmiss(table: CopiedTable): boolean {
+  return table.setAside > 0 || hasExtra(table);
+}
+
+function hasExtra({ extra }: CopiedTable): boolean {
+  return extra !== null && extra > 0;
+}
+
+function aboutExtra({ from, tables }: CopyReport): string {
+  const rows = tables.reduce((sum, { extra }) => sum + (extra ?? 0), 0);
+  const side = from === "sqlite" ? "PostgreSQL" : "SQLite";
+  const what = rows === 1 ? "1 row is only in" : `${counted(rows)} rows are only in`;
+  const which = from === "sqlite" ? "" : " --from postgres";
+  return `${what} ${side}, and left alone: npx dualdb verify${which} tells which, npx dualdb repair${which} shows what makes both equal.`;
 }
 
 function retrying(rejects: string): string {
@@ -97,8 +110,8 @@ function retrying(rejects: string): string {
 
 /** The heading, and a line for each table. */
 function linesOf({ from, to, paired, tables }: CopyReport): string[] {
-  const hasExtra = tables.some(({ extra }) => extra !== null && extra > 0);
-  const extraIn = (cell: string) => (hasExtra ? [cell] : []);
+  const isAny = tables.some(hasExtra);
+  const extraIn = (cell: string) => (isAny ? [cell] : []);
   const way = `${from} → ${to}${paired ? ", a pair" : ""}`;
   const heading = [way, "read", "written", "there", "set aside", ...extraIn("only there"), "rows/s"];
   const rows = tables.map(({ table, read, written, alreadyThere, setAside, extra, milliseconds }) => [

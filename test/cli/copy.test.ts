@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { CopyReport } from "../../src/migrate/copy.js";
@@ -62,6 +62,7 @@ describe("dualdb copy", () => {
     const here = await dualdb(["--sqlite", back, "--pg", url, "--from", "postgres", "--create-tables", "--quiet"]);
     expect(here.err).toBe("");
     expect(here.status).toBe(0);
+    expect(statSync(back).mode & 0o777).toBe(0o600);
     expect(await contentsOf(back)).toEqual(await contentsOf(file));
     const again = await dualdb([...args, "--create-tables", "--json"]);
     expect(JSON.parse(again.out)).toMatchObject({
@@ -145,6 +146,30 @@ describe("dualdb copy", () => {
     const broken = await dualdb([...args, "--retry-rejects"]);
     expect(broken.status).toBe(2);
     expect(broken.err).toContain("authors.jsonl, line 1, is no rejected row");
+  });
+
+  test("ends with 3 and says so where only the side that was filled has a row, though nothing was set aside", async () => {
+    const { file, url, args } = await library();
+    await dualdb([...args, "--create-tables"]);
+    const engine = await openAt(file);
+    await script(engine, "DELETE FROM books WHERE isbn IN ('isbn-1', 'isbn-2'); DELETE FROM authors WHERE id = 1");
+    await engine.close();
+    const there = await dualdb([...args, "--quiet"]);
+    expect(there).toMatchObject({ status: 3, err: "" });
+    expect(there.out).toMatch(/authors +1,199 +0 +1,199 +0 +1 /);
+    expect(there.out).toContain(
+      "3 rows are only in PostgreSQL, and left alone: npx dualdb verify tells which, npx dualdb repair shows what makes both equal.",
+    );
+    const back = await dualdb([...args, "--from", "postgres", "--tables", "books"]);
+    // The author of one of them is gone.
+    expect(back.status).toBe(3);
+    expect(back.out).toContain("1 refused: books.author, the row that its foreign key points to is not there: isbn-1");
+    await runAt(url, "DELETE FROM books WHERE isbn IN ('isbn-1', 'isbn-2', 'isbn-3')");
+    const short = await dualdb([...args, "--from", "postgres", "--tables", "books"]);
+    expect(short.status).toBe(3);
+    expect(short.out).toContain(
+      "2 rows are only in SQLite, and left alone: npx dualdb verify --from postgres tells which, npx dualdb repair --from postgres shows what makes both equal.",
+    );
   });
 
   test("ends with the status that fits, and nothing half-done", async () => {

@@ -1,5 +1,5 @@
 import { isExclusion, refusedAsDuplicate, refusedAsOrphan, refusedBecause } from "../../data/refusal.js";
-import { quote } from "../../data/table.js";
+import { type ForeignKey, quote } from "../../data/table.js";
 import { type ExactValue, statement, type Transaction } from "../../engines/engine.js";
 import { type DualDbError, hasCode } from "../../errors.js";
 import { insertText, mergeText } from "./merge-text.js";
@@ -29,116 +29,12 @@ export class SqliteLoad {
   }
 
   async run(transaction: Transaction, rows: readonly Values[], mode: LoadMode): Promise<Loaded> {
-    const refused = new Map<number, Refused>();
-    let written = 0;
-    for (let start = 0; start < rows.length; start += this.#most) {
-      const part = rows.slice(start, start + this.#most).map((values, index) => ({ values, index: start + index }));
-      await this.#refuseOrphans(transaction, part, refused);
-      const going = part.filter(({ index }) => !refused.has(index));
-      written += await this.#load(transaction, going, mode, refused);
-    }
-    return { written, refused };
-  }
-
-  /** A statement that is refused leaves nothing behind, so its halves can be tried in the same transaction. */
-  async #load(
-    transaction: Transaction,
-    rows: readonly NumberedRow[],
-    mode: LoadMode,
-    refused: Map<number, Refused>,
-  ): Promise<number> {
-    const [first] = rows;
-    if (first === undefined) return 0;
-    try {
-      const values = rows.flatMap((row) => row.values);
-      return await transaction.execute(statement(this.#text(rows.length, mode), values));
-    } catch (error) {
-      if (!hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) throw error;
-      if (rows.length > 1) return this.#loadParts(transaction, rows, mode, refused, error);
-      refused.set(first.index, { ...refusedBecause(this.#target.table, error), isTaken: isExclusion(error) });
-      return 0;
-    }
-  }
-
-  /** Without the rows that are refused alike, where SQLite can be asked for those at once; else in halves. */
-  async #loadParts(
-    transaction: Transaction,
-    rows: readonly NumberedRow[],
-    mode: LoadMode,
-    refused: Map<number, Refused>,
-    error: DualDbError,
-  ): Promise<number> {
-    if (mode === "merge" && isExclusion(error)) await this.#refuseTakers(transaction, rows, refused);
-    const left = rows.filter(({ index }) => !refused.has(index));
-    const middle = Math.ceil(rows.length / 2);
-    const parts = left.length < rows.length ? [left] : [rows.slice(0, middle), rows.slice(middle)];
-    let written = 0;
-    for (const part of parts) written += await this.#load(transaction, part, mode, refused);
-    return written;
-  }
-
-  #text(rows: number, mode: LoadMode): string {
-    const { table } = this.#target;
-    const row = `(${table.columns.map(() => "?").join(", ")})`;
-    const values = `VALUES ${Array.from({ length: rows }, () => row).join(", ")}`;
-    return mode === "insert" ? insertText("sqlite", table, values) : mergeText("sqlite", table, values);
-  }
-
-  /** A foreign key that is deferred would refuse the whole transaction at its COMMIT, when nobody can tell the row any more. */
-  async #refuseOrphans(
-    transaction: Transaction,
-    rows: readonly NumberedRow[],
-    refused: Map<number, Refused>,
-  ): Promise<void> {
-    const { table, foreignKeys } = this.#target;
-    for (const foreignKey of foreignKeys.filter(({ deferred }) => deferred === true)) {
-      const because = { ...refusedAsOrphan(table, "sqlite", foreignKey.columns), isTaken: false };
-      await this.#refuseWhere(
-        orphanCondition(foreignKey, [quote(foreignKey.parent)]),
-        foreignKey.columns,
-        because,
-        transaction,
-        rows,
-        refused,
+    const loading = new Loading(this.#target, transaction, mode);
+    for (let start = 0; start < rows.length; start += this.#most)
+      await loading.take(
+        rows.slice(start, start + this.#most).map((values, index) => ({ values, index: start + index })),
       );
-    }
-  }
-
-  /** Rows with a unique value that another row of the table has. */
-  async #refuseTakers(
-    transaction: Transaction,
-    rows: readonly NumberedRow[],
-    refused: Map<number, Refused>,
-  ): Promise<void> {
-    const { table, uniques } = this.#target;
-    for (const unique of uniques) {
-      const because = { ...refusedAsDuplicate(table, "sqlite", unique), isTaken: true };
-      const columns = [...new Set([...unique.columns, ...table.key])];
-      await this.#refuseWhere(
-        takerCondition(this.#target, unique.columns),
-        columns,
-        because,
-        transaction,
-        rows,
-        refused,
-      );
-    }
-  }
-
-  /** `condition`: on `s`, which has some columns of the rows. */
-  async #refuseWhere(
-    condition: string,
-    columns: readonly string[],
-    because: Refused,
-    transaction: Transaction,
-    rows: readonly NumberedRow[],
-    refused: Map<number, Refused>,
-  ): Promise<void> {
-    const at = columns.map((name) => this.#target.table.columns.findIndex((column) => column.name === name));
-    const values = rows.flatMap((row) => at.map((place) => row.values[place] ?? null));
-    const lists = rows.map(({ index }) => `(${[index, ...at.map(() => "?")].join(", ")})`).join(", ");
-    const text = `WITH s (${[ordinal, ...columns.map(quote)].join(", ")}) AS (VALUES ${lists}) SELECT ${ordinal} AS n FROM s WHERE ${condition}`;
-    for (const { n } of await transaction.query(statement(text, values))) refused.set(Number(n), because);
+    return loading;
   }
 }
 
@@ -146,4 +42,107 @@ export class SqliteLoad {
 interface NumberedRow {
   readonly values: Values;
   readonly index: number;
+}
+
+/** Rows on their way into a table, in one transaction. */
+class Loading implements Loaded {
+  written = 0;
+  readonly refused = new Map<number, Refused>();
+  readonly #target: TargetTable;
+  readonly #transaction: Transaction;
+  readonly #mode: LoadMode;
+
+  constructor(target: TargetTable, transaction: Transaction, mode: LoadMode) {
+    this.#target = target;
+    this.#transaction = transaction;
+    this.#mode = mode;
+  }
+
+  async take(rows: readonly NumberedRow[]): Promise<void> {
+    // A deferred one would refuse the whole transaction at its COMMIT, when nobody can tell the row any more.
+    await this.#refuseOrphans(
+      rows,
+      this.#target.foreignKeys.filter(({ deferred }) => deferred === true),
+    );
+    await this.#load(this.#left(rows));
+  }
+
+  /** A statement that is refused leaves nothing behind, so parts of it can be tried in the same transaction. */
+  async #load(rows: readonly NumberedRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    try {
+      const values = rows.flatMap((row) => row.values);
+      this.written += await this.#transaction.execute(statement(this.#text(rows.length), values));
+    } catch (error) {
+      if (!hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) throw error;
+      await this.#refuseAlike(rows, error);
+      const left = this.#left(rows);
+      if (left.length < rows.length) await this.#load(left);
+      else await this.#loadHalves(rows, error);
+    }
+  }
+
+  async #loadHalves(rows: readonly NumberedRow[], error: DualDbError): Promise<void> {
+    const [first] = rows;
+    if (rows.length === 1 && first !== undefined) {
+      this.refused.set(first.index, { ...refusedBecause(this.#target.table, error), isTaken: isExclusion(error) });
+      return;
+    }
+    const middle = Math.ceil(rows.length / 2);
+    await this.#load(rows.slice(0, middle));
+    await this.#load(rows.slice(middle));
+  }
+
+  #left(rows: readonly NumberedRow[]): NumberedRow[] {
+    return rows.filter(({ index }) => !this.refused.has(index));
+  }
+
+  #text(rows: number): string {
+    const { table } = this.#target;
+    const row = `(${table.columns.map(() => "?").join(", ")})`;
+    const values = `VALUES ${Array.from({ length: rows }, () => row).join(", ")}`;
+    return this.#mode === "insert" ? insertText("sqlite", table, values) : mergeText("sqlite", table, values);
+  }
+
+  /** All rows that are refused for the same reason, where SQLite can be asked for those at once. */
+  async #refuseAlike(rows: readonly NumberedRow[], error: DualDbError): Promise<void> {
+    if (error.details.constraint === "FOREIGN KEY") await this.#refuseOrphans(rows, this.#target.foreignKeys);
+    if (this.#mode === "merge" && isExclusion(error)) await this.#refuseTakers(rows);
+  }
+
+  /** Rows without a parent: SQLite's own error does not tell the column. */
+  async #refuseOrphans(rows: readonly NumberedRow[], foreignKeys: readonly ForeignKey[]): Promise<void> {
+    for (const foreignKey of foreignKeys) {
+      const { columns, parent } = foreignKey;
+      const because = refusedAsOrphan(this.#target.table, "sqlite", columns);
+      const condition = orphanCondition(foreignKey, [quote(parent)]);
+      await this.#refuseWhere(rows, columns, condition, { ...because, isTaken: false });
+    }
+  }
+
+  /** Rows with a unique value that another row of the table has. */
+  async #refuseTakers(rows: readonly NumberedRow[]): Promise<void> {
+    const { table, uniques } = this.#target;
+    for (const unique of uniques) {
+      const because = refusedAsDuplicate(table, "sqlite", unique);
+      const columns = [...new Set([...unique.columns, ...table.key])];
+      const condition = takerCondition(this.#target, unique.columns);
+      await this.#refuseWhere(rows, columns, condition, { ...because, isTaken: true });
+    }
+  }
+
+  /** `condition`: on `s`, which has these columns of the rows. */
+  async #refuseWhere(
+    rows: readonly NumberedRow[],
+    columns: readonly string[],
+    condition: string,
+    refused: Refused,
+  ): Promise<void> {
+    const at = columns.map((name) => this.#target.table.columns.findIndex((column) => column.name === name));
+    const values = rows.flatMap((row) => at.map((place) => row.values[place] ?? null));
+    const lists = rows.map(({ index }) => `(${[index, ...at.map(() => "?")].join(", ")})`).join(", ");
+    const text = `WITH s (${[ordinal, ...columns.map(quote)].join(", ")}) AS (VALUES ${lists})
+      SELECT ${ordinal} AS n FROM s WHERE ${condition}`;
+    for (const { n } of await this.#transaction.query(statement(text, values))) this.refused.set(Number(n), refused);
+  }
 }
