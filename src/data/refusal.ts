@@ -1,6 +1,6 @@
 import type { Side } from "../engines/engine.js";
 import { type DualDbError, hasCode } from "../errors.js";
-import { nameOn, type Table } from "./table.js";
+import { type Kind, nameOn, type Table } from "./table.js";
 
 /** Whether an error is about the rows that were to be written, as opposed to what a database says about itself. */
 export function isRefusal(error: unknown): error is DualDbError {
@@ -28,13 +28,39 @@ export interface RefusedBecause {
   readonly column: string;
   /** Codes and names, never a value. */
   readonly reason: string;
+  /** Where one value is too large and the database does not tell which: the columns that it may be, by the names of `table`. */
+  readonly candidates?: readonly string[];
 }
 
 /** What its error says of a row of this table, with what the table's catalogue adds. */
 export function refusedBecause(table: Table, error: DualDbError): RefusedBecause {
   const columns = namedBy(error) ?? table.checkColumns?.find(({ name }) => name === error.details.constraint)?.columns;
-  return { column: listed(table, error.side ?? "postgres", columns ?? []), reason: reasonOf(error) };
+  const reason = reasonOf(error);
+  if (columns !== undefined) return { column: listed(table, error.side ?? "postgres", columns), reason };
+  const [first = "", ...others] = limitedBy(table, error);
+  return others.length === 0 ? { column: first, reason } : { column: "", reason, candidates: [first, ...others] };
 }
+
+/** The same where the sizes of the row's values are known: of several that may be too large it is the largest. */
+export function refusedForSize(because: RefusedBecause, sizeOf: (column: string) => number): RefusedBecause {
+  const { candidates = [], reason } = because;
+  const [largest] = [...candidates].sort((left, right) => sizeOf(right) - sizeOf(left));
+  return largest === undefined ? because : { column: largest, reason };
+}
+
+/** The columns of the index that is named, or of all that have such a limit. */
+function limitedBy(table: Table, { details }: DualDbError): string[] {
+  if (details.limit === undefined) return [];
+  const all = (table.sizeLimits ?? []).filter(({ kind }) => kind === details.limit);
+  const named = all.filter(({ name }) => name === details.constraint);
+  const names = new Set((named.length > 0 ? named : all).flatMap(({ columns }) => columns));
+  const limited = table.columns.filter(
+    (column) => names.has(nameOn("postgres", column)) && mayBeLarge.has(column.kind),
+  );
+  return limited.map(({ name }) => name);
+}
+
+const mayBeLarge: ReadonlySet<Kind> = new Set(["text", "json", "blob", "numeric", "other"]);
 
 /** A row without its parent, and the columns of the foreign key by the names of that side. */
 export function refusedAsOrphan(table: Table, side: Side, columns: readonly string[]): RefusedBecause {

@@ -60,6 +60,17 @@ export interface Table extends Named {
   readonly foreignKeys: readonly ForeignKey[];
   /** PostgreSQL's CHECK constraints, of the table and of its columns' domains, with the columns that they are about, by its names. */
   readonly checkColumns?: readonly { readonly name: string; readonly columns: readonly string[] }[];
+  /** What limits the size of PostgreSQL's values. */
+  readonly sizeLimits?: readonly SizeLimit[];
+}
+
+/** An index, or a column that PostgreSQL computes, with the columns that it is made of, by PostgreSQL's names. */
+export interface SizeLimit {
+  /** The index's; '' for a column. */
+  readonly name: string;
+  /** `index` holds a few thousand bytes of a row, `search` a vector of about a megabyte. */
+  readonly kind: "index" | "search";
+  readonly columns: readonly string[];
 }
 
 /** What a table or a column is called on that side. */

@@ -94,19 +94,15 @@ function optionsOf(error: unknown, { table, column }: Finding): ErrorOptions {
   const { code: sqlState, constraint } = error;
   const { line, column: named } = copyPlace(error);
   const columns = keyColumns(error);
+  const limit = sizeLimit(error);
   const details = {
     sqlState,
+    ...(limit === undefined ? {} : { limit }),
     ...(constraint === undefined ? {} : { constraint }),
     ...(columns === undefined ? {} : { columns }),
     ...(line === undefined ? {} : { line }),
-    ...(isLargerThanAPage(error) ? { limit: "page" } : {}),
   };
   return { ...options, column: column ?? named, details };
-}
-
-/** Of the limits that share a state only the place in the server tells which one it was, in whatever language. */
-function isLargerThanAPage({ code, routine }: ServerError): boolean {
-  return code === "54000" && routine === "RelationGetBufferForTuple";
 }
 
 /** The line of a COPY's data that is at fault, from 1, and the column where the server names one. */
@@ -119,6 +115,17 @@ function copyPlace({ where = "" }: ServerError): { readonly line?: number; reado
 function keyColumns({ code, detail = "" }: ServerError): string[] | undefined {
   if (!keyStates.has(code)) return undefined;
   return /\((.+?)\)=\(/s.exec(detail)?.[1]?.split(", ");
+}
+
+/**
+ * Of the limits that share a state only the place in the server tells which one it was, in whatever language: the row's page, an index of
+ * the kind of a b-tree, or a search vector.
+ */
+function sizeLimit({ code, routine = "" }: ServerError): "page" | "index" | "search" | undefined {
+  if (code !== "54000") return undefined;
+  if (routine === "RelationGetBufferForTuple") return "page";
+  if (/tsvector/.test(routine)) return "search";
+  return /^(_bt_|index_form_tuple)/.test(routine) ? "index" : undefined;
 }
 
 /** A foreign key, a unique key, an exclusion constraint. */

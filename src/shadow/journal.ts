@@ -1,6 +1,7 @@
 import sql, { empty, join, raw, type Sql } from "sql-template-tag";
 import { chunks } from "../data/chunks.js";
 import { legible, textOrBytes } from "../data/key.js";
+import type { RefusedBecause } from "../data/refusal.js";
 import { readDocument } from "../data/rows/json-rows.js";
 import type { ExactRow, ExactValue, Side, Transaction } from "../engines/engine.js";
 
@@ -19,12 +20,8 @@ export interface Entry {
   readonly bytes?: Uint8Array;
 }
 
-export interface Refusal {
+export interface Refusal extends RefusedBecause {
   readonly entry: Entry;
-  /** '' where nobody knows. */
-  readonly column: string;
-  /** Why the other side refuses it: codes and names, never a value. */
-  readonly reason: string;
 }
 
 /** The same in one text. */

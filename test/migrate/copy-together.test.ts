@@ -139,6 +139,27 @@ describe("a table that points to itself, into PostgreSQL", () => {
     ).toEqual(["1", "2", "4", "5"]);
   });
 
+  test("a value that is too large for an index or a search vector is named by its column", async () => {
+    const large = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 700)";
+    const both = await databases(
+      `CREATE TABLE notes (id INTEGER PRIMARY KEY, up INTEGER REFERENCES notes, a TEXT, b TEXT, c TEXT, d TEXT);
+       INSERT INTO notes VALUES (1, NULL, 'a', 'b', 'c', 'd');
+       ${large} INSERT INTO notes SELECT 2, 1, 'a', group_concat(hex(randomblob(8)), ''), 'c', 'd' FROM n;
+       ${large} INSERT INTO notes SELECT 3, 1, substr(group_concat(hex(randomblob(8)), ''), 1, 6000), 'b', 'c', 'd' FROM n;
+       ${large} INSERT INTO notes SELECT 4, 2, 'a', 'b', 'c', group_concat(hex(randomblob(1000)), ' ') FROM n`,
+      `CREATE TABLE notes (id int PRIMARY KEY, up int REFERENCES notes, a text, b text, c text, d text);
+       CREATE INDEX ON notes (a); CREATE INDEX ON notes (c, b); CREATE INDEX ON notes USING gin (to_tsvector('english', coalesce(c, '') || ' ' || coalesce(d, '')))`,
+    );
+    const report = await both.copy();
+    const tooLarge = "larger than an index or a search vector can hold";
+    const found = aside(report).map(([, key, column, reason]) => [key, column, reason?.replace(/ \(.*/, "")]);
+    expect(found.sort()).toEqual([
+      ["2", "b", tooLarge],
+      ["3", "a", tooLarge],
+      ["4", "d", tooLarge],
+    ]);
+  });
+
   test("a column that only PostgreSQL has takes its default", async () => {
     const both = await databases(
       `${cats}; INSERT INTO cat VALUES (1, NULL, 'a'), (2, 1, 'b')`,

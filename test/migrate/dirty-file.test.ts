@@ -68,6 +68,13 @@ const said = ({ table, key, column, action, reason }: Omit<Flaw, "arrives">) =>
 /** In the words of who has met the refusal, who may not know the column. */
 const met = (flaw: Pick<Flaw, "table" | "key" | "reason">) => `${flaw.table} ${flaw.key}: ${plain(flaw.reason)}`;
 const refusedRows = refusals.map(rowOf).sort();
+const copiedAs = refusals
+  .map((flaw) => said({ ...flaw, reason: flaw.copiedWith ?? flaw.refusedWith ?? flaw.reason }))
+  .sort();
+const mirroredAs = refusals
+  .map((flaw) => ({ ...flaw, column: flaw.isUnplaced === true ? "" : flaw.column }))
+  .map((flaw) => said({ ...flaw, reason: flaw.refusedWith ?? flaw.reason }))
+  .sort();
 const refusedWith = refusals.map((flaw) => met({ ...flaw, reason: flaw.refusedWith ?? flaw.reason })).sort();
 
 /** What a report says of each single row. */
@@ -126,14 +133,14 @@ describe("a file with everything that can be wrong with rows", () => {
         .map(said)
         .sort(),
     ).toEqual(changes.map(said).sort());
-    expect(findings.filter(isRefused).map(rowOf).sort()).toEqual(refusedRows);
+    expect(findings.filter(isRefused).map(said).sort()).toEqual(copiedAs);
     expect(await arrivedRows(pair.url)).toEqual(await expectedRows(pair.file, pair.url));
     expect(await runAt(pair.url, "SELECT metadata::text FROM messages WHERE id = 'long-number'")).toEqual([
       { metadata: '{"id": 12345678901234567890}' },
     ]);
 
     const kept = rejectsIn(rejects);
-    expect(kept.map(rowOf).sort()).toEqual(refusedRows);
+    expect(kept.map(said).sort()).toEqual(copiedAs);
     for (const { table, key, row } of kept) expect(storedFrom(row)).toEqual(before[table]?.[key]);
     expect(await storedRows(pair.file)).toEqual(before);
     const ours = await pair.rows("sqlite", "SELECT name FROM sqlite_master WHERE name LIKE 'dualdb%'");
@@ -207,7 +214,7 @@ describe("a file with everything that can be wrong with rows", () => {
 
     const { status, report } = await copy();
     expect({ status, paired: report.paired }).toEqual({ status: 3, paired: true });
-    expect(rejectsIn(rejects).map(rowOf).sort()).toEqual(refusedRows);
+    expect(rejectsIn(rejects).map(said).sort()).toEqual(mirroredAs);
     for (const { table, key, row } of rejectsIn(rejects)) expect(storedFrom(row)).toEqual(before[table]?.[key]);
   });
 });

@@ -9,6 +9,10 @@ import { runAt } from "./postgres.js";
 export interface Flaw extends Finding {
   /** What PostgreSQL itself says, where that is other words. */
   readonly refusedWith?: string;
+  /** What a copy between databases that are no pair says, where that is other words still. */
+  readonly copiedWith?: string;
+  /** The mirror meets it in a way that does not tell the column. */
+  readonly isUnplaced?: boolean;
   /** What the column holds in PostgreSQL, as JSON; absent where the row cannot go. */
   readonly arrives?: unknown;
 }
@@ -52,19 +56,25 @@ export const flaws: readonly Flaw[] = [
   refused("queries", "word", "result_count", "not a number in an integer column"),
   refused("queries", "wide", "result_count", "integer beyond the column's range"),
   refused("queries", "wider", "result_count", "integer beyond the column's range"),
-  refused("queries", "key\ufffd", "id", "text that is not UTF-8 in the key", "the key is not UTF-8"),
+  {
+    ...refused("queries", "key\ufffd", "id", "text that is not UTF-8 in the key", "the key is not UTF-8"),
+    ...{ copiedWith: "text that is not UTF-8 in the key", isUnplaced: true },
+  },
   refused("documents", "maybe", "is_public", "neither 0 nor 1 in a flag column"),
   refused("document_collaborators", "lost", "document_id", "no such row in documents", orphan),
   refused("user_analysis_history", "lost", "user_id", "no such row in user_profiles", orphan),
   refused("members", "3", "email", duplicate, "another row has the same unique value"),
   refused("members", "4", "name", "NULL in a column that is NOT NULL"),
-  refused("members", "5", "mood", "no value of mood", "no value of the column's type"),
+  { ...refused("members", "5", "mood", "no value of mood", "no value of the column's type"), isUnplaced: true },
   refused("members", "6", "age", "a CHECK does not hold"),
   refused("members", "7", "level", "integer beyond the column's range"),
   altered("members", "8", "level", "fraction in an integer column", 2),
   refused("invoices", "2", "member", "no such row in members", orphan),
   // The mirror takes the parent along, and hears that it is refused.
-  refused("invoices", "5", "member", "its row in members would not arrive", "no value of the column's type"),
+  {
+    ...refused("invoices", "5", "member", "its row in members would not arrive", "no value of the column's type"),
+    ...{ copiedWith: orphan, isUnplaced: true },
+  },
 ];
 
 /** Those whose rows cannot go. */

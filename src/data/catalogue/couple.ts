@@ -55,6 +55,7 @@ export class Couple {
       uniques: sets(uniques.filter(isCarried)).filter((names) => !sameSet(names, key)),
       foreignKeys: this.#foreignKeys(byPostgres).filter((foreignKey) => isCarried(foreignKey.columns)),
       checkColumns: postgres.checkColumns ?? [],
+      sizeLimits: postgres.sizeLimits ?? [],
     };
     return { table, sqlite, postgres, missing: this.#missing(), keyless: found.key === null ? found.reason : null };
   }

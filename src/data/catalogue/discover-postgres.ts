@@ -1,5 +1,5 @@
 import type { ExactRow, Transaction } from "../../engines/engine.js";
-import type { ForeignKey, ForeignKeyAction } from "../table.js";
+import type { ForeignKey, ForeignKeyAction, SizeLimit } from "../table.js";
 import {
   type DiscoveredColumn,
   type DiscoveredTable,
@@ -77,6 +77,7 @@ function tableOf(row: ExactRow): DiscoveredTable {
     indexes: indexes.map(indexOf),
     checks: listOf<string>(row.checks),
     checkColumns: listOf<NonNullable<DiscoveredTable["checkColumns"]>[number]>(row.check_columns),
+    sizeLimits: listOf<SizeLimit>(row.size_limits),
     options: row.partitioned === true ? ["PARTITIONED"] : [],
     sql: null,
     partitions: listOf<string>(row.partitions),
@@ -138,6 +139,19 @@ function foreignKeyOf({ onDelete, onUpdate, ...key }: CatalogueForeignKey): Fore
   return { ...key, onDelete: actions[onDelete] ?? "NO ACTION", onUpdate: actions[onUpdate] ?? "NO ACTION" };
 }
 
+/** Of an index on an expression, and of a computed column, the columns are those that it depends on. */
+const sizeLimits = `
+  SELECT r.relname AS name, CASE WHEN m.amname IN ('gin', 'gist') THEN 'search' ELSE 'index' END AS kind,
+    (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0
+       AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = 'pg_class'::regclass
+         AND x.objid = i.indexrelid AND x.refclassid = 'pg_class'::regclass AND x.refobjid = t.oid AND x.refobjsubid = a.attnum))) AS columns
+  FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid JOIN pg_am m ON m.oid = r.relam WHERE i.indrelid = t.oid
+  UNION ALL
+  SELECT '', 'search', (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_depend x
+      JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.refobjsubid AND a.attnum <> g.attnum AND a.attnum > 0
+      WHERE x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refclassid = 'pg_class'::regclass AND x.refobjid = t.oid)
+  FROM pg_attribute g JOIN pg_attrdef d ON d.adrelid = g.attrelid AND d.adnum = g.attnum WHERE g.attrelid = t.oid AND g.attgenerated <> ''`;
+
 /** An index that is deferrable or not valid is no arbiter for ON CONFLICT; columns that it merely INCLUDEs are no part of its key. */
 const catalogue = `
   SELECT t.relname AS name, t.relkind = 'p' AS partitioned,
@@ -179,6 +193,8 @@ const catalogue = `
          FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
            AND ((c.conrelid = t.oid AND a.attnum = ANY (c.conkey)) OR c.contypid = a.atttypid)
          WHERE c.contype = 'c' GROUP BY c.oid, c.conname) AS k) AS check_columns,
+    (SELECT json_agg(json_build_object('name', l.name, 'kind', l.kind, 'columns', l.columns))::text
+       FROM (${sizeLimits}) AS l WHERE l.columns IS NOT NULL) AS size_limits,
     (SELECT json_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) ORDER BY c.oid)::text
        FROM pg_partition_tree(t.oid) AS p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE p.relid <> t.oid AND c.relkind IN ('r', 'p')) AS partitions

@@ -3,11 +3,12 @@ import { componentsOf } from "../../data/components.js";
 import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import { OwnInput, type OwnTexts } from "../../data/conversion/own-input.js";
 import type { Finding } from "../../data/finding.js";
+import { refusedForSize } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
-import { type Side, statement, type Transaction } from "../../engines/engine.js";
+import { type ExactValue, type Side, statement, type Transaction } from "../../engines/engine.js";
 import { givenBySqlite } from "../../shadow/counters.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
@@ -214,10 +215,18 @@ class MirrorPasses {
         ? exactRowsOf(transaction, table, keys, broken)
         : rowsOf("postgres").read(transaction, table, keys);
     const rows = await this.#run.databases[this.#from].transaction({ mode: "read" }, read);
-    return rows.map((row) => ({ row, finding: refused(table, row.key, known.get(row.key)) }));
+    return rows.map((row) => ({ row, finding: refused(table, row, known.get(row.key)) }));
   }
 }
 
-function refused({ name: table }: Table, key: string, refusal: Refusal | undefined): Finding {
-  return { table, key, column: refusal?.column ?? "", reason: refusal?.reason ?? "", action: "refused" };
+function refused(table: Table, row: SourceRow, refusal: Refusal | undefined): Finding {
+  const sizes = new Map(table.columns.map(({ name }, index) => [name, sizeOf(row.values[index] ?? null)]));
+  const because = refusedForSize(refusal ?? unknown, (column) => sizes.get(column) ?? 0);
+  return { table: table.name, key: row.key, column: because.column, reason: because.reason, action: "refused" };
+}
+
+const unknown = { column: "", reason: "" };
+
+function sizeOf(value: ExactValue): number {
+  return typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
 }

@@ -5,6 +5,7 @@ import {
   refusedAsDuplicate,
   refusedAsOrphan,
   refusedBecause,
+  refusedForSize,
 } from "../../data/refusal.js";
 import type { PlainFormat } from "../../data/rows/plain-format.js";
 import { nameOn, quote, quotedOn, type Table } from "../../data/table.js";
@@ -111,12 +112,20 @@ export class PostgresLoad {
     if (alike.size > 0) return this.#load(transaction, part.without(alike), mode, refused);
     const [only] = part.indexes;
     if (part.size === 1 && only !== undefined) {
-      refused.set(only, { ...refusedBecause(this.#table, error), isTaken: isExclusion(error) });
+      refused.set(only, { ...this.#refusedAlone(part, only, error), isTaken: isExclusion(error) });
       return 0;
     }
     let written = 0;
     for (const piece of part.around(error.details.line)) written += await this.#load(transaction, piece, mode, refused);
     return written;
+  }
+
+  #refusedAlone(part: Part, index: number, error: DualDbError): RefusedBecause {
+    const because = refusedBecause(this.#table, error);
+    if (because.candidates === undefined) return because;
+    const cells = part.line(index).split("\t");
+    const places = new Map(this.#table.columns.map(({ name }, place) => [name, place]));
+    return refusedForSize(because, (column) => cells[places.get(column) ?? -1]?.length ?? 0);
   }
 
   #insert(transaction: PostgresTransaction, data: Part | PlainData, format: PlainFormat | null): Promise<number> {
@@ -217,6 +226,10 @@ class Part {
   /** Each line behind its index. */
   async *numbered(): AsyncGenerator<Uint8Array, void> {
     yield* Lines.of(this.#each((index) => `${index}\t${this.#lines.at(index)}`)).pieces();
+  }
+
+  line(index: number): string {
+    return this.#lines.at(index);
   }
 
   without(left: { has(index: number): boolean }): Part {

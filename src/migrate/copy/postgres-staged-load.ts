@@ -1,4 +1,4 @@
-import { isRefusal, type RefusedBecause, refusedBecause } from "../../data/refusal.js";
+import { isRefusal, type RefusedBecause, refusedBecause, refusedForSize } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { nameOn, type Table } from "../../data/table.js";
 import { type ExactValue, type PostgresTransaction, statement } from "../../engines/engine.js";
@@ -92,8 +92,11 @@ export class PostgresStagedLoad implements StagedLoad {
 
   async #refuse(groups: RowGroups, range: Range, error: DualDbError): Promise<void> {
     for (const [place, staged] of this.#stages.all.entries()) {
-      const rows = await staged.keys(groups.part(place, range));
-      const because = saidOf(staged, error);
+      const part = groups.part(place, range);
+      const rows = await staged.keys(part);
+      const said = saidOf(staged, error);
+      const sizes = said.candidates === undefined ? null : await staged.sizes(part, said.candidates);
+      const because = refusedForSize(said, (column) => sizes?.get(column) ?? 0);
       await this.#stages.refuse(
         staged,
         rows.map((row) => ({ ...row, ...because })),
@@ -138,5 +141,6 @@ interface Refusal {
 /** What an error says of the rows of one table, of those that had to go together. */
 function saidOf({ target: { side, table } }: StagedTable, error: DualDbError): RefusedBecause {
   const because = refusedBecause(table, error);
-  return error.table === undefined || error.table === nameOn(side, table) ? because : { ...because, column: "" };
+  if (error.table === undefined || error.table === nameOn(side, table)) return because;
+  return { column: "", reason: because.reason };
 }

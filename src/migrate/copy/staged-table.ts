@@ -1,7 +1,7 @@
 import { chunks } from "../../data/chunks.js";
 import { keyExpression } from "../../data/key.js";
 import { type RefusedBecause, refusedAsDuplicate, refusedAsOrphan } from "../../data/refusal.js";
-import { type Column, type ForeignKey, quote, quotedOn, type Table } from "../../data/table.js";
+import { type Column, columnOf, type ForeignKey, quote, quotedOn, type Table } from "../../data/table.js";
 import { statement, type Transaction } from "../../engines/engine.js";
 import { mergeText } from "./merge-text.js";
 import { keyOf, orphanCondition, same, takes } from "./obstacle.js";
@@ -73,6 +73,17 @@ export class StagedTable {
   async keys(part: Part): Promise<{ readonly n: number; readonly key: string }[]> {
     const rows = await this.#query(`SELECT ${this.#identity("s")} FROM ${this.#name} AS s WHERE ${part("s")}`);
     return rows.map(identityOf);
+  }
+
+  /** How large the values of some columns are, each the largest in these rows, by SQLite's names of the columns. */
+  async sizes(part: Part, columns: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { side, table } = this.target;
+    const sizes = columns.map((name, index) => {
+      const column = quotedOn(side, columnOf(table, name));
+      return `COALESCE(max(length(CAST(s.${column} AS text))), 0) AS c${index}`;
+    });
+    const [row] = await this.#query(`SELECT ${sizes.join(", ")} FROM ${this.#name} AS s WHERE ${part("s")}`);
+    return new Map(columns.map((name, index) => [name, Number(row?.[`c${index}`])]));
   }
 
   async remove(rows: readonly { readonly n: number }[]): Promise<void> {
