@@ -1,8 +1,5 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { sql } from "../../src/index.js";
 import { type CopyOptions, copy } from "../../src/migrate/copy.js";
@@ -23,19 +20,6 @@ function sums({ tables }: Awaited<ReturnType<typeof run>>) {
   const sum = (of: "read" | "written" | "alreadyThere" | "setAside") =>
     tables.reduce((total, table) => total + table[of], 0);
   return { read: sum("read"), written: sum("written"), alreadyThere: sum("alreadyThere"), setAside: sum("setAside") };
-}
-
-const program = fileURLToPath(new URL("../support/copy-process.ts", import.meta.url));
-
-/** A copy in another process, killed at its given step; whether it was still at work then. */
-async function killedAt(step: number, pair: TestPair, rejects: string): Promise<boolean> {
-  const child = fork(program, [pair.file, pair.url, rejects, "200"], { execArgv: ["--import", "tsx"], silent: true });
-  let steps = 0;
-  child.on("message", () => {
-    if (++steps === step) child.kill("SIGKILL");
-  });
-  const [, signal] = (await once(child, "exit")) as [number | null, string | null];
-  return signal === "SIGKILL";
 }
 
 describe("a pair", () => {
@@ -127,20 +111,6 @@ describe("a pair", () => {
     await run(pair);
     expect(await pair.owed("sqlite")).toBe(0);
     await pair.expectEqual();
-  });
-
-  test("killed at any step and started again it ends exact", async () => {
-    const pair = await armedPair(2_000);
-    const rejects = folder();
-    const killed = [
-      await killedAt(1, pair, rejects),
-      await killedAt(4, pair, rejects),
-      await killedAt(7, pair, rejects),
-    ];
-    expect(killed).toContain(true);
-    await run(pair, { rejects });
-    await pair.expectEqual();
-    expect(await pair.owed("sqlite")).toBe(0);
   });
 
   test("PostgreSQL primary: its rows come back to SQLite, and no other way", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { DualDatabase } from "../../src/database.js";
 import { sql } from "../../src/index.js";
 import { arm } from "../../src/shadow/arm.js";
@@ -13,10 +14,13 @@ export async function armedPair(rows: number, dirty = false, server?: string): P
   return pair;
 }
 
-/** Eight writers of such a pair that insert, update and delete rows of all kinds until `stop`, which tells how often each has written. */
-export function eightWriters(database: DualDatabase): { stop(): Promise<number[]> } {
+/**
+ * Eight writers of such a pair that insert, update and delete rows of all kinds until `stop`, which tells how often each has written. With
+ * a pause they leave others more of the machine.
+ */
+export function eightWriters(database: DualDatabase, pauseMs = 0): { stop(): Promise<number[]> } {
   let isOver = false;
-  const running = Promise.all(Array.from({ length: 8 }, (_, writer) => write(database, writer, () => isOver)));
+  const running = Promise.all(Array.from({ length: 8 }, (_, writer) => write(database, writer, pauseMs, () => isOver)));
   // A failure is met where it is waited for.
   running.catch(() => undefined);
   return {
@@ -27,9 +31,10 @@ export function eightWriters(database: DualDatabase): { stop(): Promise<number[]
   };
 }
 
-async function write(database: DualDatabase, writer: number, isOver: () => boolean): Promise<number> {
+async function write(database: DualDatabase, writer: number, pauseMs: number, isOver: () => boolean): Promise<number> {
   let writes = 0;
   for (; !isOver(); writes++) {
+    if (pauseMs > 0) await delay(pauseMs);
     const user = `20000000000000000${writer}`;
     const id = await database.messageService.saveHumanMessage({ ...speaker, messageContent: `message ${writes}` });
     await database.userProfileService.getOrCreateUserProfile(user, `writer ${writes}`);
