@@ -19,7 +19,10 @@ export async function lanesOf(target: Transaction, pair: TablePair, poolSize: nu
   const names = key.map((column) => nameOn("postgres", column));
   const isCollated = postgres.columns.some(({ name, collation }) => collation !== null && names.includes(name));
   const excluding = postgres.indexes.filter(({ unique, constraint }) => unique || constraint);
-  if (!isDistinct || isCollated || excluding.length > 1 || (await hasTriggers(target, table))) return 1;
+  // A part may have keys and triggers that the whole has not.
+  const isWhole = !postgres.options.includes("PARTITIONED");
+  const isPlain = isDistinct && !isCollated && isWhole && excluding.length <= 1;
+  if (!isPlain || (await hasTriggers(target, table))) return 1;
   return Math.min(lanes, poolSize);
 }
 
