@@ -1,5 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { statement } from "../../src/engines/engine.js";
+import { openPostgres } from "../../src/engines/postgres.js";
 import { codes, DualDbError, hasCode } from "../../src/errors.js";
+import { silentLogger } from "../../src/logger.js";
 import { type CopyOptions, copy } from "../../src/migrate/copy.js";
 import type { Progress } from "../../src/migrate/progress.js";
 import { lastRuns } from "../../src/migrate/runs.js";
@@ -11,6 +15,7 @@ import { filledPair, found, plant, writers } from "../support/differences.js";
 import { openAt, script } from "../support/libsql.js";
 import { type TestPair, until } from "../support/pair.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -107,7 +112,7 @@ describe("PostgreSQL restarts during a copy", () => {
   });
 
   test.each(["sqlite", "postgres"] as const)(
-    "from %s, of no pair: an error, and the next one ends exact",
+    "from %s, of no pair, under writers: an error, and the next one ends exact",
     async (from) => {
       const [file, url] = [freshSqlite(), await server.createDatabase()];
       const table = "CREATE TABLE items (id BIGINT PRIMARY KEY, name TEXT)";
@@ -120,12 +125,49 @@ describe("PostgreSQL restarts during a copy", () => {
       const run = (more: Pick<CopyOptions, "onProgress"> = {}) =>
         copy({ env: {}, sqlite: file, postgres: url, from, batchSize: 500, rejects: freshDirectory(), ...more });
       const { onProgress, done } = restartAt((progress) => progress.rows >= 2_000);
+      const fire = from === "sqlite" ? itemWriter(file) : itemWriter(file, url);
       expect(await outcomeOf(run({ onProgress }))).toBeInstanceOf(DualDbError);
       await done();
+      await run();
+      const written = await fire.stop();
+      expect(written).toBeGreaterThan(10);
       const [again] = (await run()).tables;
-      expect(again).toMatchObject({ read: 20_000, setAside: 0 });
-      expect(again?.alreadyThere).toBeGreaterThanOrEqual(2_000);
+      expect(again).toMatchObject({ read: 20_000 + written, setAside: 0, extra: 0 });
+      expect(again?.alreadyThere).toBeGreaterThanOrEqual(18_000);
       expect(await verify({ env: {}, sqlite: file, postgres: url })).toMatchObject({ equal: true });
     },
   );
 });
+
+/** Inserts items one after the other, on PostgreSQL where a URL is given, and changes an old one each time, until `stop`, which tells how many. */
+function itemWriter(file: string, url?: string): { stop(): Promise<number> } {
+  let isOver = false;
+  const running = (async () => {
+    const engine =
+      url === undefined ? await openAt(file) : openPostgres({ config: configOf(url), logger: silentLogger });
+    let written = 0;
+    while (!isOver) {
+      const insert = `INSERT INTO items VALUES (${30_000 + written}, 'new')`;
+      const change = `UPDATE items SET name = 'changed ${written}' WHERE id = ${(written * 37) % 20_000 || 1}`;
+      // PostgreSQL may be away, or go while it commits.
+      const isDone = await engine.write([statement(insert), statement(change)]).then(
+        () => true,
+        (error: unknown) => {
+          if (!hasCode(error, "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN", "CONSTRAINT_VIOLATED")) throw error;
+          return hasCode(error, "CONSTRAINT_VIOLATED");
+        },
+      );
+      if (isDone) written++;
+      await delay(2);
+    }
+    await engine.close();
+    return written;
+  })();
+  running.catch(() => undefined);
+  return {
+    stop() {
+      isOver = true;
+      return running;
+    },
+  };
+}
