@@ -1,7 +1,10 @@
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import type { CopyReport } from "../../src/migrate/copy.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type CopyReport, copy } from "../../src/migrate/copy.js";
+import { freshDirectory, freshPostgres } from "../support/databases.js";
+import { openAt, script, serverConfig, sqlite } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
+import { sqldRuns, startSqld } from "../support/sqld.js";
 import { counts, databases, linesOf, numbers } from "../support/strangers.js";
 
 const cats = "CREATE TABLE cat (id INTEGER PRIMARY KEY, up INTEGER REFERENCES cat, slug TEXT UNIQUE)";
@@ -284,6 +287,30 @@ describe("rows of a plain table that take each other's unique values, into SQLit
     expect(counts(await run())).toEqual([["seats", 300, 0, 300, 0, 0]]);
   });
 });
+
+test.runIf(sqldRuns)(
+  "orphans stay behind and unique values are swapped on a libSQL server, too, which makes no temporary tables",
+  async () => {
+    const sqld = await startSqld();
+    onTestFinished(() => sqld.stop());
+    const engine = await openAt(serverConfig(sqld.url));
+    onTestFinished(() => engine.close());
+    await script(engine, cats);
+    const url = await freshPostgres();
+    await runAt(url, "CREATE TABLE cat (id bigint PRIMARY KEY, up bigint, slug text)");
+    await runAt(url, "INSERT INTO cat VALUES (1, NULL, 'a'), (2, 1, 'b'), (3, 99, 'c'), (4, 3, 'd')");
+    const rejects = join(freshDirectory(), "rejects");
+    const run = () => copy({ env: {}, sqlite: sqld.url, postgres: url, rejects, from: "postgres" });
+    expect(counts(await run())).toEqual([["cat", 4, 2, 0, 2, 0]]);
+    await runAt(url, "UPDATE cat SET slug = CASE id WHEN 1 THEN 'b' ELSE 'a' END WHERE id < 3");
+    expect(counts(await run())).toEqual([["cat", 4, 2, 0, 2, 0]]);
+    expect(await engine.read(sqlite("SELECT id, slug FROM cat ORDER BY id"))).toEqual([
+      { id: 1, slug: "b" },
+      { id: 2, slug: "a" },
+    ]);
+    expect(await engine.read(sqlite("SELECT name FROM sqlite_schema WHERE name LIKE 'dualdb%'"))).toEqual([]);
+  },
+);
 
 describe("foreign keys that SQLite checks at COMMIT only", () => {
   const tables =
