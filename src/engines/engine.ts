@@ -54,6 +54,8 @@ export interface WriteOptions {
   readonly asPrimary?: boolean;
   /** How long a statement may take on PostgreSQL, in milliseconds, where the engine's own limit is too short. */
   readonly timeoutMs?: number;
+  /** Takes its time on PostgreSQL, also where somebody has asked for an end: for a statement that says so. */
+  readonly toTheEnd?: boolean;
 }
 
 /** Statements inside one transaction. */

@@ -43,6 +43,8 @@ export function openPostgres(options: PostgresOptions): PostgresEngine {
   return new PgEngine(options);
 }
 
+interface SendOptions extends AcquireOptions, Pick<WriteOptions, "toTheEnd"> {}
+
 class PgEngine implements PostgresEngine {
   readonly side = "postgres";
   readonly #connections: Connections;
@@ -107,13 +109,13 @@ class PgEngine implements PostgresEngine {
    */
   async #writeOne(
     statement: Statement,
-    { asPrimary, timeoutMs = this.#timeoutMs }: WriteOptions,
+    { asPrimary, timeoutMs = this.#timeoutMs, toTheEnd = false }: WriteOptions,
   ): Promise<WriteResult> {
     const query = engineQuery(statement, this.#types, timeoutMs);
     const since = asPrimary ? (this.#primarySince ?? (await this.#lookAtPrimary())) : null;
-    const result = writeResult(await this.#send(query, "write"));
+    const result = writeResult(await this.#send(query, "write", toTheEnd));
     if (!asPrimary || result.changes > 0 || (await this.#lookAtPrimary()) === since) return result;
-    return writeResult(await this.#send(query, "write"));
+    return writeResult(await this.#send(query, "write", toTheEnd));
   }
 
   #writeAll(
@@ -164,11 +166,13 @@ class PgEngine implements PostgresEngine {
   }
 
   /** A statement by itself; on another connection when the first turned out to be dead and that did no harm. */
-  async #send(query: EngineQuery | KnownSelect, phase: "read" | "write"): Promise<Answer> {
+  async #send(query: EngineQuery | KnownSelect, phase: "read" | "write", toTheEnd = false): Promise<Answer> {
     const deadline = performance.now() + query.query_timeout;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await (phase === "read" ? this.#readOnce(query, deadline) : this.#sendOnce(query, { forWrite: true }));
+        return await (phase === "read"
+          ? this.#readOnce(query, deadline)
+          : this.#sendOnce(query, { forWrite: true, toTheEnd }));
       } catch (error) {
         if (isCollision(error) && phase === "write") throw error;
         const harmless = isEndedBefore(error) || (phase === "read" && isLost(error) && !isTimeout(error));
@@ -183,14 +187,13 @@ class PgEngine implements PostgresEngine {
     return this.#sendOnce({ ...query, query_timeout: left }, { waitMs: left });
   }
 
-  async #sendOnce(query: EngineQuery | KnownSelect, options: AcquireOptions): Promise<Answer> {
+  async #sendOnce(query: EngineQuery | KnownSelect, { toTheEnd = false, ...options }: SendOptions): Promise<Answer> {
     const client = await this.#connections.acquire(options);
     const { mark } = this.#types;
     let result: Answer;
     try {
-      result = await this.#interruption.during<Answer>(client, () =>
-        "shape" in query ? selectRows(client, query) : client.query<Row>(query),
-      );
+      const send = () => ("shape" in query ? selectRows(client, query) : client.query<Row>(query));
+      result = await (toTheEnd ? send() : this.#interruption.during<Answer>(client, send));
     } catch (error) {
       this.#connections.release(client, isLost(error));
       throw error;

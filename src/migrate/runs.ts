@@ -28,7 +28,7 @@ const timeoutMs = 5_000;
  */
 export async function recordRun(postgres: Engine, run: Run, logger: Logger = silentLogger): Promise<boolean> {
   try {
-    const [result] = await postgres.write([entry(run)], { timeoutMs });
+    const [result] = await postgres.write([entry(run)], { timeoutMs, toTheEnd: true });
     return result?.changes === 1;
   } catch (error) {
     if (!(error instanceof DualDbError)) throw error;
