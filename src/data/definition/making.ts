@@ -1,5 +1,5 @@
 import type { Transaction } from "../../engines/engine.js";
-import { hasCode } from "../../errors.js";
+import { type DualDbError, hasCode } from "../../errors.js";
 import { isRefusal, reasonOf } from "../refusal.js";
 import { type DefinitionNote, refusalNote, type TableStatement } from "./definition.js";
 
@@ -32,6 +32,12 @@ export async function makeAll<Statement extends TableStatement>(
   return { made, notes };
 }
 
+/** Whether PostgreSQL has something against what is to be made: a name that is taken or missing, a type, what it does not offer. */
+function isAboutDefinition(error: unknown): error is DualDbError {
+  if (hasCode(error, "SCHEMA_MISSING")) return true;
+  return hasCode(error, "QUERY_FAILED") && /^(0A|42)/.test(String(error.details.sqlState ?? ""));
+}
+
 /** null where it has run. */
 async function make(transaction: Transaction, { sql }: TableStatement): Promise<string | null> {
   await transaction.script("SAVEPOINT dualdb_making");
@@ -39,7 +45,7 @@ async function make(transaction: Transaction, { sql }: TableStatement): Promise<
     await transaction.script(`${sql}; RELEASE SAVEPOINT dualdb_making`);
     return null;
   } catch (error) {
-    if (!isRefusal(error) && !hasCode(error, "SCHEMA_MISSING")) throw error;
+    if (!isRefusal(error) && !isAboutDefinition(error)) throw error;
     await transaction.script("ROLLBACK TO SAVEPOINT dualdb_making; RELEASE SAVEPOINT dualdb_making");
     return reasonOf(error);
   }
