@@ -51,7 +51,9 @@ test("tables that are called otherwise on the other side are mirrored there and 
     sql`DELETE FROM "blogPosts" WHERE "postID" = 'p1'`,
   );
   await shadow.write(sql`UPDATE pairs SET b = 3 WHERE b = 2`);
-  await shadow.write(sql`INSERT OR REPLACE INTO "UserAccounts" ("userId", "displayName") VALUES (3, 'bob1')`);
+  await shadow.write(
+    sql`INSERT OR REPLACE INTO "UserAccounts" ("userId", "displayName", "createdAt") VALUES (3, 'bob1', 1700000005)`,
+  );
   await pair.expectConverged(shadow);
   expect(await pair.rows("postgres", `SELECT display_name FROM user_accounts ORDER BY user_id`)).toEqual([
     { display_name: "bob2" },
@@ -79,7 +81,7 @@ test("tables that are called otherwise on the other side are mirrored there and 
       type: "integer",
       lastSeen: "2024-01-03T10:00:00.500Z",
     },
-    expect.objectContaining({ userId: 3, displayName: "bob1", createdAt: null }),
+    expect.objectContaining({ userId: 3, displayName: "bob1", createdAt: 1_700_000_005 }),
   ]);
   expect(await pair.count("sqlite", "pairs")).toBe(1);
   for (const [index, name] of longNames.entries())

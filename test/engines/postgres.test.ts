@@ -48,7 +48,7 @@ describe.each(postgresServers)("values on $name", ({ url: server }) => {
       plain: "[1,  2]",
       numeric: 12.5,
       whole: 2,
-      long: "12345678901234567890.5",
+      long: Number("12345678901234567890.5"),
       bytes: new Uint8Array([0, 255]),
       moment: "2024-01-02 03:04:05",
       day: "2024-01-02",

@@ -88,15 +88,15 @@ describe("a table of 1,000 columns", () => {
       until(`${side} owes nothing`, async () => (await pair.owed(side)) === 0, 110_000);
     const forward = await pair.open("--S");
     await settled("sqlite");
-    await script(await pair.sqlite, "UPDATE wide SET c998 = 'changed' WHERE id < 6; DELETE FROM wide WHERE id = 9");
+    await script(await pair.sqlite, "UPDATE wide SET c991 = 'changed' WHERE id < 6; DELETE FROM wide WHERE id = 9");
     await settled("sqlite");
     await pair.expectEqual();
     await forward.close();
     await pair.open("P-S");
-    await runAt(pair.url, "UPDATE wide SET c0 = 1, c998 = 'back' WHERE id > 5; DELETE FROM wide WHERE id = 1");
+    await runAt(pair.url, "UPDATE wide SET c0 = 1, c991 = 'back' WHERE id > 5; DELETE FROM wide WHERE id = 1");
     await settled("postgres");
     await pair.expectEqual();
-    expect(await pair.rows("sqlite", "SELECT COUNT(*) AS n, SUM(c998 = 'back') AS back FROM wide")).toEqual([
+    expect(await pair.rows("sqlite", "SELECT COUNT(*) AS n, SUM(c991 = 'back') AS back FROM wide")).toEqual([
       { n: few - 2, back: 5 },
     ]);
   });

@@ -141,11 +141,20 @@ async function readingsOf(table: string, left: Client, right: Client): Promise<R
 async function rowsOf(client: Client, table: string, readings: readonly Reading[]): Promise<string[]> {
   const cells = readings.filter(({ as }) => as !== "document").map(cellOf);
   const documents = readings.filter(({ as }) => as === "document").map(({ column }) => quoted(column));
-  const columns = [cells.join(" || '|' || ") || "''", ...documents].map((text, index) => `${text} AS c${index}`);
+  const columns = [joined(cells), ...documents].map((text, index) => `${text} AS c${index}`);
   const rows = await all(client, `SELECT ${columns.join(", ")} FROM ${quoted(table)}`);
   return sorted(
     rows.map(({ c0, ...row }) => [c0, ...documents.map((_, at) => canonical(row[`c${at + 1}`]))].join("|")),
   );
+}
+
+/** SQLite nests a thousand operators, and a table may have more columns: they are joined in parts. */
+function joined(cells: readonly string[]): string {
+  const concatenated = (parts: readonly string[]) => parts.join(" || '|' || ") || "''";
+  const parts = Array.from({ length: Math.ceil(cells.length / 100) }, (_, part) =>
+    cells.slice(part * 100, (part + 1) * 100),
+  );
+  return concatenated(parts.map((part) => `(${concatenated(part)})`));
 }
 
 function cellOf({ column, as }: Reading): string {
