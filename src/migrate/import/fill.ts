@@ -7,7 +7,8 @@ import { type PostgresTransaction, type SideTransaction, statement, type Transac
 import type { DualDbError } from "../../errors.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { insertRows } from "./sqlite-insert.js";
-import { Stage, type StageSchema, type Window } from "./stage.js";
+import { Stage, type StageSchema } from "./stage.js";
+import type { Window } from "./stage-sql.js";
 import { Tally } from "./tally.js";
 
 export interface FillOptions {
@@ -155,7 +156,7 @@ export class Fill {
 
   async #mergeWindow(stage: Stage, window: Window): Promise<void> {
     const absent = await stage.absent(window);
-    const written = await this.#inHalves(stage, window, (part) => stage.mergeText(part, this.#options.overwrite));
+    const written = await this.#inHalves(stage, window, (part) => stage.sql.merge(part, this.#options.overwrite));
     await stage.count(window, written, absent);
   }
 
@@ -181,7 +182,7 @@ export class Fill {
 
   async #mergeAll(windows: readonly { readonly stage: Stage; readonly window: Window }[]): Promise<number[]> {
     const merges = windows.map(
-      ({ stage, window }, index) => `w${index} AS (${stage.mergeText(window, this.#options.overwrite)} RETURNING 1)`,
+      ({ stage, window }, index) => `w${index} AS (${stage.sql.merge(window, this.#options.overwrite)} RETURNING 1)`,
     );
     const counts = windows.map((_, index) => `(SELECT count(*) FROM w${index}) AS n${index}`);
     const [row] = await this.#transaction.query(statement(`WITH ${merges.join(", ")} SELECT ${counts.join(", ")}`));
@@ -197,7 +198,7 @@ export class Fill {
       const before = stage.tally.aside.size;
       const scratch = await stage.scratch();
       for (const window of stage.windows(linesInATrial))
-        await this.#inHalves(stage, window, (part) => stage.mergeText(part, false, scratch));
+        await this.#inHalves(stage, window, (part) => stage.sql.merge(part, false, scratch));
       found += stage.tally.aside.size - before;
     }
     return found;
