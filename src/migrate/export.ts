@@ -1,16 +1,15 @@
-import type { Config } from "../config.js";
-import { targetName } from "../config.js";
+import { type Config, targetName } from "../config.js";
 import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
 import { everyRow } from "../data/rows/every-row.js";
 import { rowToJson } from "../data/rows/exact-json.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
-import { DualDbError, hasCode } from "../errors.js";
-import { readSqliteState } from "../shadow/state.js";
+import { DualDbError } from "../errors.js";
 import { configFor, withEngine } from "./databases.js";
 import { type FileFacts, RowFile } from "./export-file.js";
 import { ExportFolder } from "./export-folder.js";
 import { type ExportedTable, type Manifest, packageVersion } from "./manifest.js";
 import type { ToolOptions } from "./options.js";
+import { primaryOf } from "./primary.js";
 import { fileOfTable } from "./private-files.js";
 import { endIfAsked } from "./progress.js";
 import { rowsAbout } from "./row-estimate.js";
@@ -45,7 +44,7 @@ const timeoutMs = 600_000;
  */
 export async function exportData(options: ExportOptions = {}): Promise<ExportReport> {
   const config = configFor(options);
-  const side = options.from ?? (await primaryOf(config, options));
+  const side = options.from ?? (await defaultSide(config, options));
   return withEngine(side, config, { ...options, onlyRead: true }, async (engine) => {
     const folder = await ExportFolder.open(options.directory ?? "migration-data");
     try {
@@ -58,16 +57,9 @@ export async function exportData(options: ExportOptions = {}): Promise<ExportRep
 }
 
 /** The primary of a pair, as SQLite knows it. */
-async function primaryOf(config: Config, options: ToolOptions): Promise<Side> {
-  return withEngine("sqlite", config, { ...options, onlyRead: true }, async (engine) => {
-    try {
-      const { pairId, primary } = await engine.transaction({ mode: "read" }, readSqliteState);
-      return pairId === null ? "sqlite" : primary;
-    } catch (error) {
-      if (hasCode(error, "SCHEMA_MISSING")) return "sqlite";
-      throw error;
-    }
-  });
+function defaultSide(config: Config, options: ToolOptions): Promise<Side> {
+  const look = { ...options, onlyRead: true };
+  return withEngine("sqlite", config, look, async (engine) => (await primaryOf(engine)) ?? "sqlite");
 }
 
 function nameOf(config: Config, side: Side): string {
