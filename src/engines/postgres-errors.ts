@@ -1,4 +1,5 @@
 import { DualDbError, type ErrorCode, type ErrorOptions } from "../errors.js";
+import type { ExactRow } from "./engine.js";
 
 /**
  * What was going on when an error came: `connect`, a `read`, a `transaction` before its COMMIT, or a `write`, that is, a statement
@@ -33,6 +34,20 @@ export function translate(error: unknown, target: string, phase: Phase): DualDbE
   if (error instanceof DualDbError) return error;
   const finding = isServerError(error) ? fromServer(error, target, phase) : fromDriver(error, target, phase);
   return new DualDbError(finding.code, finding.message, optionsOf(error, finding));
+}
+
+/** An error that a function on the server has caught: what it had to say stands in a row, in columns of these names behind `prefix`. */
+export function caughtError(row: ExactRow, prefix: string): DualDbError {
+  const said = (name: string) => String(row[`${prefix}${name}`] ?? "") || undefined;
+  const error: ServerError = Object.assign(new Error("refused by PostgreSQL"), {
+    severity: "ERROR",
+    code: said("state") ?? "",
+    table: said("table"),
+    column: said("column"),
+    constraint: said("constraint"),
+    detail: said("detail"),
+  });
+  return translate(error, "", "transaction");
 }
 
 /** The connection is gone, or silent: nobody said what became of the statement. */

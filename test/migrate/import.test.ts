@@ -1,49 +1,18 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { discoverSqlite } from "../../src/data/catalogue/discover.js";
 import { everyRow } from "../../src/data/rows/every-row.js";
 import { rowToJson } from "../../src/data/rows/exact-json.js";
 import type { Engine } from "../../src/engines/engine.js";
-import { openPostgres } from "../../src/engines/postgres.js";
-import { silentLogger } from "../../src/logger.js";
 import { exportData } from "../../src/migrate/export.js";
 import { importData } from "../../src/migrate/import.js";
 import { lastRuns } from "../../src/migrate/runs.js";
-import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { freshDirectory } from "../support/databases.js";
 import { openAt, script, serverConfig } from "../support/libsql.js";
 import { TestPair } from "../support/pair.js";
-import { configOf } from "../support/postgres-config.js";
+import { folderWith, placeWith, postgresWith, rowsAt, sqliteWith } from "../support/places.js";
 import { sqldRuns, startSqld } from "../support/sqld.js";
-
-interface Place {
-  readonly env: NodeJS.ProcessEnv;
-  readonly engine: Engine;
-}
-
-async function sqliteWith(text: string): Promise<Place & { file: string }> {
-  const file = freshSqlite();
-  const engine = await openAt(file);
-  onTestFinished(() => engine.close());
-  await script(engine, text);
-  return { env: { SQLITE_DB_PATH: file }, engine, file };
-}
-
-async function postgresWith(text: string): Promise<Place> {
-  const url = await freshPostgres();
-  const engine = openPostgres({ config: configOf(url), logger: silentLogger });
-  onTestFinished(() => engine.close());
-  await script(engine, text);
-  return { env: { DATABASE_URL: url, SQLITE_DB_PATH: freshSqlite() }, engine };
-}
-
-async function place(side: "sqlite" | "postgres", text: string): Promise<Place> {
-  return side === "sqlite" ? sqliteWith(text) : postgresWith(text);
-}
-
-async function rows(engine: Engine, text: string): Promise<unknown[]> {
-  return engine.transaction({ mode: "read" }, (transaction) => transaction.query({ sql: text, text, values: [] }));
-}
 
 /** Every row of a SQLite file, to the bit. */
 async function contentOf(engine: Engine): Promise<Record<string, string[]>> {
@@ -57,12 +26,6 @@ async function contentOf(engine: Engine): Promise<Record<string, string[]>> {
     }
     return content;
   });
-}
-
-function folder(files: Readonly<Record<string, string>>): string {
-  const directory = freshDirectory();
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-  return directory;
 }
 
 const oddSchema = `
@@ -117,9 +80,9 @@ describe("there and back", () => {
     expect(first.tables[0]?.findings).toEqual([
       { column: "doc", reason: expect.any(String), action: "wrapped", count: 1, keys: ["2"] },
     ]);
-    expect(await rows(postgres.engine, "INSERT INTO c (t) VALUES ('2') RETURNING id").catch(() => [])).toEqual([]);
+    expect(await rowsAt(postgres, "INSERT INTO c (t) VALUES ('2') RETURNING id").catch(() => [])).toEqual([]);
     await script(postgres.engine, "INSERT INTO c (t) VALUES ('2')");
-    expect(await rows(postgres.engine, "SELECT max(id) AS id FROM c")).toEqual([{ id: 9n }]);
+    expect(await rowsAt(postgres, "SELECT max(id) AS id FROM c")).toEqual([{ id: 9n }]);
     await script(postgres.engine, "DELETE FROM c WHERE id = 9");
     const again = await importData({ env: postgres.env, to: "postgres", directory: there });
     expect(again.tables.map(({ rows, equal }) => rows - equal)).toEqual([0, 0]);
@@ -147,13 +110,13 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
   const notes = "CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT, updated_at BIGINT)";
 
   test("the newer row stays, whichever it is; without a time the one that is there, unless the file is to win", async () => {
-    const { env, engine } = await place(
+    const { env, engine } = await placeWith(
       side,
       `${notes}; CREATE TABLE plain (id TEXT PRIMARY KEY, text TEXT);
       INSERT INTO notes VALUES ('older', 'here', 1), ('newer', 'here', 9), ('same', 'both', 5), ('tie', 'here', 5), ('unknown', 'here', NULL);
       INSERT INTO plain VALUES ('a', 'here'), ('b', 'both');`,
     );
-    const directory = folder({
+    const directory = folderWith({
       "notes.json": JSON.stringify(
         ["older", "newer", "tie", "unknown", "fresh"]
           .map((id) => ({ id, text: "file", updated_at: 5 }))
@@ -167,7 +130,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       { table: "notes", rows: 6, inserted: 1, replaced: 1, equal: 1, newer: 1, kept: 2, setAside: 0 },
       { table: "plain", rows: 3, inserted: 1, replaced: 0, equal: 1, newer: 0, kept: 1, setAside: 0 },
     ]);
-    expect(await rows(engine, "SELECT id, text FROM notes WHERE text = 'here' ORDER BY id")).toEqual(
+    expect(await rowsAt({ engine }, "SELECT id, text FROM notes WHERE text = 'here' ORDER BY id")).toEqual(
       ["newer", "tie", "unknown"].map((id) => ({ id, text: "here" })),
     );
     const again = await importData(options);
@@ -177,17 +140,17 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       [3, 3],
       [1, 2],
     ]);
-    expect(await rows(engine, "SELECT id FROM notes WHERE text = 'here'")).toEqual([]);
+    expect(await rowsAt({ engine }, "SELECT id FROM notes WHERE text = 'here'")).toEqual([]);
   });
 
   test("one document for all tables, and values as other tools write them", async () => {
     const types = side === "sqlite" ? ["TEXT", "INTEGER", "REAL"] : ["jsonb", "boolean", "numeric"];
-    const { env, engine } = await place(
+    const { env, engine } = await placeWith(
       side,
       `CREATE TABLE things (id TEXT PRIMARY KEY, doc ${types[0]}, flag ${types[1]}, price ${types[2]}, n BIGINT, at ${side === "sqlite" ? "TEXT" : "timestamptz"})`,
     );
     const file = join(
-      folder({
+      folderWith({
         "dump.json": `{"things": [{"id": "1", "doc": {"b": [1, 12345678901234567890], "a": "x"}, "flag": true, "price": 0.5, "n": "42", "at": "2024-05-06T07:08:09Z"},
           {"id": "2", "doc": "[1]", "flag": null, "n": 9007199254740993}], "others": []}`,
       }),
@@ -196,8 +159,8 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     const report = await importData({ env, to: side, file });
     expect(report.leftOut).toEqual([{ table: "others", reason: `${side} has no such table` }]);
     expect(report.tables).toMatchObject([{ inserted: 2 }]);
-    const [first, second] = (await rows(
-      engine,
+    const [first, second] = (await rowsAt(
+      { engine },
       "SELECT CAST(doc AS TEXT) AS doc, flag, CAST(price AS TEXT) AS price, n FROM things ORDER BY id",
     )) as Record<string, unknown>[];
     expect(String(first?.doc).replace(/ /g, "")).toContain("[1,12345678901234567890]");
@@ -207,14 +170,14 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
   });
 
   test("foreign keys: parents first, to itself and in a circle; orphans are set aside with their own children", async () => {
-    const { env, engine } = await place(
+    const { env, engine } = await placeWith(
       side,
       `CREATE TABLE a (id INTEGER PRIMARY KEY, z INTEGER NOT NULL); CREATE TABLE z (id INTEGER PRIMARY KEY, a INTEGER NOT NULL REFERENCES a(id));
        ${side === "postgres" ? "ALTER TABLE a ADD FOREIGN KEY (z) REFERENCES z(id);" : "DROP TABLE a; CREATE TABLE a (id INTEGER PRIMARY KEY, z INTEGER NOT NULL REFERENCES z(id));"}
        CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree(id));
        CREATE TABLE child (id INTEGER PRIMARY KEY, tree INTEGER REFERENCES tree(id));`,
     );
-    const directory = folder({
+    const directory = folderWith({
       "a.json": '[{"id":1,"z":2},{"id":3,"z":4},{"id":5,"z":6}]',
       "child.json": '[{"id":1,"tree":9},{"id":2,"tree":1},{"id":3,"tree":4}]',
       "tree.json":
@@ -230,7 +193,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       ["tree", 4, 2],
       ["z", 2, 1],
     ]);
-    expect(await rows(engine, "SELECT id FROM tree ORDER BY id")).toEqual([1n, 2n, 3n, 9n].map((id) => ({ id })));
+    expect(await rowsAt({ engine }, "SELECT id FROM tree ORDER BY id")).toEqual([1n, 2n, 3n, 9n].map((id) => ({ id })));
     const lines = readFileSync(join(rejects, "tree.jsonl"), "utf8")
       .trim()
       .split("\n")
@@ -256,46 +219,50 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       need: id === 900 ? null : "x",
     }));
     given.push({ id: 5, n: 1, u: "twice", need: "x" });
-    const directory = folder({ "t.json": JSON.stringify(given) });
+    const directory = folderWith({ "t.json": JSON.stringify(given) });
     const rejects = join(freshDirectory(), "rejects");
     for (const before of ["", "INSERT INTO t VALUES (2000, 1, 'u2000', 'x')"]) {
-      const { env, engine } = await place(side, `${text}; ${before}`);
+      const { env, engine } = await placeWith(side, `${text}; ${before}`);
       const strict = importData({ env, to: side, directory, rejects, strict: true });
       await expect(strict).rejects.toMatchObject({ code: "CONSTRAINT_VIOLATED", details: { setAside: 4 } });
-      expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id < 2000")).toEqual([{ n: 0n }]);
+      expect(await rowsAt({ engine }, "SELECT count(*) AS n FROM t WHERE id < 2000")).toEqual([{ n: 0n }]);
       const report = await importData({ env, to: side, directory, rejects });
       expect(report.tables).toMatchObject([{ rows: 1_001, inserted: 997, setAside: 4 }]);
       expect(report.tables[0]?.findings.flatMap(({ keys }) => keys).sort()).toEqual(["5", "500", "700", "900"]);
-      expect(await rows(engine, "SELECT count(*) AS n FROM t WHERE id IN (500, 700, 900) OR u = 'twice'")).toEqual([
-        { n: 0n },
-      ]);
+      expect(
+        await rowsAt({ engine }, "SELECT count(*) AS n FROM t WHERE id IN (500, 700, 900) OR u = 'twice'"),
+      ).toEqual([{ n: 0n }]);
     }
   });
 
   test("a file that is off is named, and nothing is written", async () => {
     const source = await sqliteWith(`${notes}; INSERT INTO notes VALUES ('a', 'x', 1), ('b', 'y', 2)`);
-    const { env, engine } = await place(side, notes);
+    const { env, engine } = await placeWith(side, notes);
     const whole = join(freshDirectory(), "out");
     await exportData({ env: source.env, directory: whole });
     const text = readFileSync(join(whole, "notes.jsonl"), "utf8");
     const manifest = readFileSync(join(whole, "_metadata.json"), "utf8");
     const exported = (rows: string, description = manifest) =>
-      folder({ "notes.jsonl": rows, "_metadata.json": description });
+      folderWith({ "notes.jsonl": rows, "_metadata.json": description });
     const bad: [string, string | RegExp, string][] = [
       [exported(text.slice(0, -3)), "notes.jsonl has 1 rows instead of 2", "EXPORT_INVALID"],
       [exported(text.replace('"x"', '"z"')), "notes.jsonl was changed", "EXPORT_INVALID"],
       [exported(`${text}${text}`), "has 4 rows instead of 2", "EXPORT_INVALID"],
       [exported(text, manifest.slice(0, 100)), "_metadata.json is not the description", "EXPORT_INVALID"],
       [exported(text, manifest.replace('"notes.jsonl"', '"../notes.jsonl"')), "tables.0.file", "EXPORT_INVALID"],
-      [folder({ "_metadata.json": manifest }), "notes.jsonl is missing", "EXPORT_INVALID"],
-      [folder({ "notes.jsonl": text }), "has not come to its end", "EXPORT_INVALID"],
-      [folder({}), "holds neither an export", "EXPORT_INVALID"],
-      [folder({ "notes.json": '[{"id": "a"}, {"id": ' }), "notes.json is no whole JSON document", "EXPORT_INVALID"],
-      [folder({ "notes.json": '{"id": "a"}' }), "notes.json is no array of rows", "EXPORT_INVALID"],
-      [folder({ "notes.json": '[{"id": "a"}, 5]' }), "something else than rows", "EXPORT_INVALID"],
-      [folder({ "notes.json": '[{"id": "a", "colour": "red"}]' }), "colour", "EXPORT_INVALID"],
-      [folder({ "notes.json": '[{"text": "a"}]' }), "lacks columns that the table notes needs: id", "EXPORT_INVALID"],
-      [folder({ "notes.json": "[]", "migration-data.json": "{}" }), "say with --file", "EXPORT_INVALID"],
+      [folderWith({ "_metadata.json": manifest }), "notes.jsonl is missing", "EXPORT_INVALID"],
+      [folderWith({ "notes.jsonl": text }), "has not come to its end", "EXPORT_INVALID"],
+      [folderWith({}), "holds neither an export", "EXPORT_INVALID"],
+      [folderWith({ "notes.json": '[{"id": "a"}, {"id": ' }), "notes.json is no whole JSON document", "EXPORT_INVALID"],
+      [folderWith({ "notes.json": '{"id": "a"}' }), "notes.json is no array of rows", "EXPORT_INVALID"],
+      [folderWith({ "notes.json": '[{"id": "a"}, 5]' }), "something else than rows", "EXPORT_INVALID"],
+      [folderWith({ "notes.json": '[{"id": "a", "colour": "red"}]' }), "colour", "EXPORT_INVALID"],
+      [
+        folderWith({ "notes.json": '[{"text": "a"}]' }),
+        "lacks columns that the table notes needs: id",
+        "EXPORT_INVALID",
+      ],
+      [folderWith({ "notes.json": "[]", "migration-data.json": "{}" }), "say with --file", "EXPORT_INVALID"],
       [join(whole, "no"), "is not there", "FILE_UNUSABLE"],
     ];
     for (const [directory, message, code] of bad) {
@@ -310,7 +277,7 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     await expect(importData({ env, to: side, directory: whole, signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: "INTERRUPTED",
     });
-    expect(await rows(engine, "SELECT count(*) AS n FROM notes")).toEqual([{ n: 0n }]);
+    expect(await rowsAt({ engine }, "SELECT count(*) AS n FROM notes")).toEqual([{ n: 0n }]);
   });
 });
 
@@ -329,7 +296,7 @@ describe("into a pair", () => {
       await script(pair.postgres, table.postgres);
       const database = pair.database(primary === "sqlite" ? "S" : "PS");
       await database.open();
-      const directory = folder({
+      const directory = folderWith({
         "extra.json": JSON.stringify(Array.from({ length: 500 }, (_, n) => ({ id: `e${n}`, n }))),
       });
       const other = primary === "sqlite" ? "postgres" : "sqlite";
@@ -342,9 +309,8 @@ describe("into a pair", () => {
       await pair.expectConverged(database);
       const runs = await pair.postgres.transaction({ mode: "read" }, lastRuns);
       expect(runs.map(({ command, outcome }) => [command, outcome])).toEqual([["import", "done"]]);
-      expect(
-        await rows(other === "sqlite" ? await pair.sqlite : pair.postgres, "SELECT count(*) AS n FROM extra"),
-      ).toEqual([{ n: 500n }]);
+      const follower = { engine: other === "sqlite" ? await pair.sqlite : pair.postgres };
+      expect(await rowsAt(follower, "SELECT count(*) AS n FROM extra")).toEqual([{ n: 500n }]);
     },
   );
 });
@@ -355,7 +321,9 @@ test.runIf(sqldRuns)("into a libSQL server, twice", async () => {
   const engine = await openAt(serverConfig(server.url));
   onTestFinished(() => engine.close());
   await script(engine, "CREATE TABLE notes (id INTEGER PRIMARY KEY, up INTEGER REFERENCES notes(id), text TEXT)");
-  const directory = folder({ "notes.json": '[{"id":2,"up":1,"text":"b"},{"id":1,"up":1,"text":"a"},{"id":3,"up":9}]' });
+  const directory = folderWith({
+    "notes.json": '[{"id":2,"up":1,"text":"b"},{"id":1,"up":1,"text":"a"},{"id":3,"up":9}]',
+  });
   const options = {
     env: {},
     sqlite: server.url,
@@ -365,7 +333,7 @@ test.runIf(sqldRuns)("into a libSQL server, twice", async () => {
   } as const;
   expect((await importData(options)).tables).toMatchObject([{ inserted: 2, setAside: 1 }]);
   expect((await importData(options)).tables).toMatchObject([{ equal: 2, setAside: 1 }]);
-  expect(await rows(engine, "SELECT name FROM sqlite_schema WHERE type = 'table'")).toEqual([{ name: "notes" }]);
+  expect(await rowsAt({ engine }, "SELECT name FROM sqlite_schema WHERE type = 'table'")).toEqual([{ name: "notes" }]);
 });
 
 test("times that a file counts from 1970 are found out from the whole column, or said", async () => {
@@ -378,9 +346,9 @@ test("times that a file counts from 1970 are found out from the whole column, or
   await exportData({ env: source.env, directory });
   await importData({ env, to: "postgres", directory });
   expect(
-    await rows(engine, "SELECT extract(epoch FROM s)::bigint AS s, ms::text, iso::text FROM t WHERE id = 1"),
+    await rowsAt({ engine }, "SELECT extract(epoch FROM s)::bigint AS s, ms::text, iso::text FROM t WHERE id = 1"),
   ).toEqual([{ s: 1_700_000_000n, ms: "2023-11-14 22:13:20.123", iso: "2024-02-29" }]);
-  const small = folder({ "t.json": '[{"id":3,"s":5}]' });
+  const small = folderWith({ "t.json": '[{"id":3,"s":5}]' });
   const rejects = join(small, "rejects");
   expect((await importData({ env, to: "postgres", directory: small, rejects })).tables).toMatchObject([
     { setAside: 1 },

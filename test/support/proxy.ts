@@ -6,6 +6,8 @@ export interface FaultProxy {
   readonly port: number;
   /** How many clients are connected. */
   readonly connections: number;
+  /** Pieces that clients have sent: about as many as there were round trips. */
+  readonly pieces: number;
   /** Holds back every piece, in both directions, for so many milliseconds; 0 ends it. */
   delay(milliseconds: number): void;
   /**
@@ -64,6 +66,7 @@ class Forwarder implements FaultProxy {
   #gathered: Socket[] = [];
   /** Resolves when the last piece that is held back for a socket has been sent. */
   readonly #held = new WeakMap<Socket, Promise<void>>();
+  #pieces = 0;
   #trap: Trap | null = null;
 
   constructor(target: number) {
@@ -77,6 +80,10 @@ class Forwarder implements FaultProxy {
 
   get connections(): number {
     return this.#links.size;
+  }
+
+  get pieces(): number {
+    return this.#pieces;
   }
 
   listen(): Promise<void> {
@@ -158,7 +165,10 @@ class Forwarder implements FaultProxy {
       socket.on("error", () => {});
       socket.once("close", () => this.#destroy(link));
     }
-    link.client.on("data", (bytes: Buffer) => this.#forward(link, link.server, bytes, this.#caughtSending(bytes)));
+    link.client.on("data", (bytes: Buffer) => {
+      this.#pieces++;
+      this.#forward(link, link.server, bytes, this.#caughtSending(bytes));
+    });
     link.server.on("data", (bytes: Buffer) => this.#forward(link, link.client, bytes, this.#caughtReplying()));
   }
 

@@ -14,14 +14,14 @@ export interface Into {
 
 /** SQLite takes at most 32,766 parameters in a statement, and a statement holds up the event loop. */
 const mostParameters = 30_000;
-const mostRows = 100;
+export const mostRows = 100;
 
 /** Writes rows so that each value is stored as it is, and not as the driver would bind it. Resolves to how many were written. */
 export async function insertRows(
   transaction: Transaction,
   into: Into,
   rows: readonly IntakeRow[],
-  verb: "INSERT" | "INSERT OR IGNORE",
+  verb: "INSERT OR ABORT" | "INSERT OR IGNORE",
 ): Promise<number> {
   let written = 0;
   for (const part of chunks(rows, Math.min(mostRows, mostParameters / into.columns.length))) {

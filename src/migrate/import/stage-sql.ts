@@ -10,6 +10,12 @@ export interface Window {
   readonly to: number;
 }
 
+/** Lines by their numbers, or by SQL that stands for those. */
+export interface Lines {
+  readonly from: number | string;
+  readonly to: number | string;
+}
+
 /** What a stage asks of its database. The stage is called `s` in it, its columns `c0`, `c1` and so on; the table that it is for is `t`. */
 export class StageSql {
   readonly intake: Intake;
@@ -19,8 +25,9 @@ export class StageSql {
   readonly line: string;
   /** Those of the stage, without the line. */
   readonly columns: readonly string[];
+  /** The table that it is for, as an SQL identifier. */
+  readonly target: string;
   readonly #side: Side;
-  readonly #target: string;
   /** Those of the target, in the same order. */
   readonly #targetColumns: readonly string[];
   readonly #keyAt: readonly number[];
@@ -32,7 +39,7 @@ export class StageSql {
     this.line = target.side === "sqlite" ? "_rowid_" : "line";
     this.columns = table.columns.map((_, index) => `c${index}`);
     this.#side = target.side;
-    this.#target = quote(target.name);
+    this.target = quote(target.name);
     this.#targetColumns = table.columns.map((column) => quotedOn(target.side, column));
     this.#keyAt = table.key.map((key) => table.columns.findIndex((column) => column.name === key));
   }
@@ -44,15 +51,16 @@ export class StageSql {
   create(): string[] {
     const name = this.#unqualified;
     const selected = this.#targetColumns.map((column, index) => `${column} AS c${index}`).join(", ");
-    const from = `FROM ${this.#target}`;
+    const from = `FROM ${this.target}`;
     if (this.#side === "postgres")
       return [
         `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT NULL::bigint AS line, ${selected} ${from} WITH NO DATA`,
       ];
+    const key = `CREATE UNIQUE INDEX ${this.name}_key ON ${name} (${this.#keyList()})`;
     return [
       `DROP TABLE IF EXISTS ${this.name}`,
       `CREATE TABLE ${this.name} AS SELECT ${selected} ${from} WHERE FALSE`,
-      `CREATE UNIQUE INDEX ${this.name}_key ON ${name} (${this.#keyList()})`,
+      ...(this.#keyAt.length === 0 ? [] : [key]),
     ];
   }
 
@@ -60,22 +68,26 @@ export class StageSql {
     return `DROP TABLE ${this.name}`;
   }
 
+  /** Lets PostgreSQL find lines; SQLite does without. */
+  index(): string {
+    return `CREATE INDEX IF NOT EXISTS ${this.#unqualified}_line ON ${this.name} (line); ANALYZE ${this.name}`;
+  }
+
   /** A table like the target, foreign keys left out, called as `scratch` says. */
   createScratch(): string {
-    return `DROP TABLE IF EXISTS ${this.scratch};
-      CREATE TEMP TABLE ${this.#unqualified}_trial (LIKE ${this.#target} INCLUDING ALL) ON COMMIT DROP`;
+    return `CREATE TEMP TABLE ${this.#unqualified}_trial (LIKE ${this.target} INCLUDING ALL) ON COMMIT DROP`;
   }
 
   get scratch(): string {
     return `pg_temp.${this.#unqualified}_trial`;
   }
 
-  lines({ from, to }: Window): string {
+  lines({ from, to }: Lines): string {
     return `SELECT ${this.line} AS line FROM ${this.name} WHERE ${this.line} BETWEEN ${from} AND ${to}`;
   }
 
-  takeOut(line: number): string {
-    return `DELETE FROM ${this.name} WHERE ${this.line} = ${line}`;
+  takeOut(lines: readonly number[]): string {
+    return `DELETE FROM ${this.name} WHERE ${this.line} IN (${lines.join(", ")})`;
   }
 
   /** Those that have the key of a row before them. */
@@ -96,7 +108,8 @@ export class StageSql {
     const at = this.#placesOf(unique);
     if (at === null) return null;
     const same = at.map((index) => `t.${this.#targetColumns[index]} = s.c${index}`).join(" AND ");
-    const others = `EXISTS (SELECT 1 FROM ${this.#target} AS t WHERE ${same} AND NOT (${this.#keyMatch()}))`;
+    const isItself = this.#keyAt.length === 0 ? "FALSE" : this.#keyMatch();
+    const others = `EXISTS (SELECT 1 FROM ${this.target} AS t WHERE ${same} AND NOT (${isItself}))`;
     const list = at.map((index) => `c${index}`);
     const twice = `s.line IN (SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY ${list.join(", ")} ORDER BY line) AS n
       FROM ${this.name} WHERE ${list.map((name) => `${name} IS NOT NULL`).join(" AND ")}) AS r WHERE n > 1)`;
@@ -106,27 +119,34 @@ export class StageSql {
   /** How many rows of these lines are not in the table yet, as `n`. */
   absent({ from, to }: Window): string {
     return `SELECT count(*) AS n FROM ${this.name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to}
-      AND NOT EXISTS (SELECT 1 FROM ${this.#target} AS t WHERE ${this.#keyMatch()})`;
+      AND NOT EXISTS (SELECT 1 FROM ${this.target} AS t WHERE ${this.#keyMatch()})`;
   }
 
-  /** Brings these lines into the table, or into another one like it. */
-  merge({ from, to }: Window, overwrite: boolean, into = this.#target): string {
-    const key = this.#keyAt.map((index) => this.#targetColumns[index]).join(", ");
+  /** Brings these lines into the table, or into another one like it; a key decides what becomes of a row that is there. */
+  merge({ from, to }: Lines, overwrite: boolean, into = this.target): string {
+    const columns = this.#targetColumns.join(", ");
+    const lines = `SELECT ${this.columns.join(", ")} FROM ${this.name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to}`;
+    const conflict = this.#keyAt.length === 0 ? "" : this.#onConflict(overwrite);
+    // What SQLite's constraints say of conflicts themselves must not let a row go missing.
+    if (this.#side === "sqlite") return `INSERT OR ABORT INTO ${into} AS t (${columns}) ${lines} ${conflict}`;
+    return `INSERT INTO ${into} AS t (${columns}) OVERRIDING SYSTEM VALUE ${lines} ${conflict}`;
+  }
+
+  /** How many rows of these lines are in the table now: `present` in all, `same` ones, and such that are `newer` there. */
+  counts({ from, to }: Window): string {
+    return `SELECT count(*) AS present, ${countIf(this.#same("s"))} AS same, ${countIf(this.#older() ?? "FALSE")} AS newer
+      FROM ${this.name} AS s JOIN ${this.target} AS t ON ${this.#keyMatch()} WHERE s.${this.line} BETWEEN ${from} AND ${to}`;
+  }
+
+  #onConflict(overwrite: boolean): string {
     const others = this.#targetColumns.filter((_, index) => !this.#keyAt.includes(index));
     const set = others.map((column) => `${column} = excluded.${column}`).join(", ");
     const wanted = overwrite
       ? `NOT (${this.#same("excluded")})`
       : this.#newer((index) => `excluded.${this.#targetColumns[index]}`);
     const change = others.length === 0 || wanted === null ? "NOTHING" : `UPDATE SET ${set} WHERE ${wanted}`;
-    const overriding = this.#side === "postgres" ? "OVERRIDING SYSTEM VALUE" : "";
-    return `INSERT INTO ${into} AS t (${this.#targetColumns.join(", ")}) ${overriding} SELECT ${this.columns.join(", ")} FROM ${this.name} AS s
-      WHERE s.${this.line} BETWEEN ${from} AND ${to} ON CONFLICT (${key}) DO ${change}`;
-  }
-
-  /** How many rows of these lines are in the table now: `present` in all, `same` ones, and such that are `newer` there. */
-  counts({ from, to }: Window): string {
-    return `SELECT count(*) AS present, ${countIf(this.#same("s"))} AS same, ${countIf(this.#older() ?? "FALSE")} AS newer
-      FROM ${this.name} AS s JOIN ${this.#target} AS t ON ${this.#keyMatch()} WHERE s.${this.line} BETWEEN ${from} AND ${to}`;
+    const key = this.#keyAt.map((index) => this.#targetColumns[index]).join(", ");
+    return `ON CONFLICT (${key}) DO ${change}`;
   }
 
   #orphanCondition({ columns, parent, parentColumns }: ForeignKey, stages: readonly StageSql[]): string | null {

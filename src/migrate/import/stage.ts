@@ -1,6 +1,7 @@
 import { refusedBecause } from "../../data/refusal.js";
 import { type Side, type SideTransaction, statement, type Transaction } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
+import { noteAlterations } from "./alterations.js";
 import type { Intake, IntakeRow } from "./intake.js";
 import { copyRows } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
@@ -56,11 +57,13 @@ export class Stage {
     }
     const refused = await copyRows(this.#into.transaction, `${name} (${line}, ${columns.join(", ")})`, rows, true);
     for (const [line, { column, reason }] of refused) this.tally.setAside(line, this.#named(column), reason);
+    const taken = rows.filter(({ line }) => !refused.has(line));
+    await noteAlterations(this.#into.transaction, this.tally, taken);
   }
 
   /** Sets aside what has the key of a row before it. */
   async setAsideDuplicates(): Promise<void> {
-    if (this.#side === "postgres") await this.#setAside(this.sql.takeOutDuplicates(), "", duplicate);
+    if (this.#side === "postgres" && this.#hasKey) await this.#setAside(this.sql.takeOutDuplicates(), "", duplicate);
   }
 
   /** Sets aside rows whose parents are neither in the database nor among these stages. Tells how many. */
@@ -68,7 +71,7 @@ export class Stage {
     const texts = stages.map(({ sql }) => sql);
     let found = 0;
     for (const foreignKey of this.intake.target.foreignKeys)
-      for (const window of this.windows()) {
+      for (const window of this.#side === "sqlite" ? this.windows(linesAtOnce) : [this.all]) {
         const text = this.sql.takeOutOrphans(foreignKey, texts, window);
         if (text === null) break;
         const reason = `no row in ${foreignKey.parent} that it points to`;
@@ -89,40 +92,47 @@ export class Stage {
     return found;
   }
 
-  /** Takes a line out that the database has refused. */
-  async refuse(line: number, error: DualDbError): Promise<void> {
-    const { column, reason } = refusedBecause(this.intake.table, error);
-    await this.#run(this.sql.takeOut(line));
-    this.tally.setAside(line, column, reason);
+  /** Takes lines out that the database has refused. */
+  async refuse(refused: ReadonlyMap<number, DualDbError>): Promise<void> {
+    if (refused.size === 0) return;
+    for (const [line, error] of refused) {
+      const { column, reason } = refusedBecause(this.intake.table, error);
+      this.tally.setAside(line, column, reason);
+    }
+    await this.#run(this.sql.takeOut([...refused.keys()]));
   }
 
-  /** All lines, in parts that do not hold up the event loop where the database works inside this process. */
-  *windows(size = this.#side === "sqlite" ? 400 : this.#last): Generator<Window> {
+  get all(): Window {
+    return { from: 1, to: this.#last };
+  }
+
+  /** All lines, in parts of so many. */
+  *windows(size: number): Generator<Window> {
     for (let from = 1; from <= this.#last; from += size) yield { from, to: Math.min(this.#last, from + size - 1) };
   }
 
-  /** How many rows of these lines are not in the table yet. */
+  /** How many rows of these lines are not in the table yet, where a key can tell. */
   async absent(window: Window): Promise<number> {
+    if (!this.#hasKey) return Number.POSITIVE_INFINITY;
     const [row] = await this.#query(this.sql.absent(window));
     return Number(row?.n);
   }
 
   /** Counts what became of these lines, of which `written` were inserted or replaced and `absent` were not there before. */
   async count(window: Window, written: number, absent: number): Promise<void> {
-    const [row] = await this.#query(this.sql.counts(window));
-    const [present, same, newer] = [Number(row?.present), Number(row?.same), Number(row?.newer)];
     const inserted = Math.min(absent, written);
     this.tally.inserted += inserted;
     this.tally.replaced += written - inserted;
+    if (!this.#hasKey) return;
+    const [row] = await this.#query(this.sql.counts(window));
+    const [present, same, newer] = [Number(row?.present), Number(row?.same), Number(row?.newer)];
     this.tally.equal += same - written;
     this.tally.newer += newer;
     this.tally.kept += present - same - newer;
   }
 
-  /** A table in which the database may refuse what it would refuse in the real one, foreign keys left out. */
-  async scratch(): Promise<string> {
-    await this.#run(this.sql.createScratch());
-    return this.sql.scratch;
+  get #hasKey(): boolean {
+    return this.intake.table.key.length > 0;
   }
 
   /** A column of the table that the stage calls by its place. */
@@ -155,6 +165,21 @@ export class Stage {
   #query(text: string) {
     return this.#transaction.query(statement(text));
   }
+}
+
+/** Lines that SQLite, which works inside this process, looks at before the event loop gets a turn. */
+export const linesAtOnce = 400;
+
+/** Where the tables point to each other, what hangs on a row that was set aside goes with it. Tells how many. */
+export async function setAsideOrphans(stages: readonly Stage[], isCyclic: boolean): Promise<number> {
+  let all = 0;
+  for (let found = -1; found !== 0; ) {
+    found = 0;
+    for (const stage of stages) found += await stage.setAsideOrphans(stages);
+    all += found;
+    if (!isCyclic) break;
+  }
+  return all;
 }
 
 const duplicate = "a key that the file has had before";

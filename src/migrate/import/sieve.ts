@@ -1,0 +1,74 @@
+import { literal } from "../../data/table.js";
+import { statement, type Transaction } from "../../engines/engine.js";
+import { caughtError } from "../../engines/postgres-errors.js";
+import type { DualDbError } from "../../errors.js";
+import type { Tried } from "./portions.js";
+import type { Lines, StageSql, Window } from "./stage-sql.js";
+
+/**
+ * Tries a stage's rows one by one, inside PostgreSQL: many of them in one call, whatever it says of each. It is a function of the session,
+ * which is made and dropped in one transaction.
+ */
+export class Sieve {
+  readonly #transaction: Transaction;
+  readonly #name: string;
+
+  private constructor(transaction: Transaction, name: string) {
+    this.#transaction = transaction;
+    this.#name = name;
+  }
+
+  /** `write`: the statement that brings the rows of some lines to where they are tried. */
+  static async open(transaction: Transaction, stage: StageSql, write: (lines: Lines) => string): Promise<Sieve> {
+    const name = `${stage.name}_sieve`;
+    await transaction.script(functionText(name, stage, write));
+    return new Sieve(transaction, name);
+  }
+
+  /** What it takes stays where it was brought. */
+  async try({ from, to }: Window): Promise<Tried> {
+    const refused = new Map<number, DualDbError>();
+    let written = 0;
+    for (const row of await this.#transaction.query(statement(`SELECT * FROM ${this.#name}(${from}, ${to})`))) {
+      if (row.dualdb_line === null) written = Number(row.dualdb_written);
+      else refused.set(Number(row.dualdb_line), caughtError(row, "dualdb_"));
+    }
+    return { written, refused };
+  }
+
+  async close(): Promise<void> {
+    await this.#transaction.script(`DROP FUNCTION ${this.#name}`);
+  }
+}
+
+/**
+ * What a row may be refused for: its values, a constraint, a limit, and what a trigger of the application says against it. All else is no
+ * fault of the row, and ends the call.
+ */
+const faults =
+  "data_exception OR integrity_constraint_violation OR program_limit_exceeded OR cardinality_violation OR with_check_option_violation OR raise_exception";
+
+/** A row for each line that is refused, and one at the end with how many rows were written. */
+function functionText(name: string, stage: StageSql, write: (lines: Lines) => string): string {
+  const results = ["state", "table", "column", "constraint", "detail"].map((result) => `dualdb_${result} text`);
+  const body = `#variable_conflict use_column
+    DECLARE dualdb_total bigint := 0;
+    BEGIN
+      FOR dualdb_line IN ${stage.lines({ from: "dualdb_from", to: "dualdb_to" })} ORDER BY line LOOP
+        BEGIN
+          ${write({ from: "dualdb_line", to: "dualdb_line" })};
+          GET DIAGNOSTICS dualdb_written = ROW_COUNT;
+          dualdb_total := dualdb_total + dualdb_written;
+        EXCEPTION WHEN ${faults} THEN
+          GET STACKED DIAGNOSTICS dualdb_state = RETURNED_SQLSTATE, dualdb_table = TABLE_NAME, dualdb_column = COLUMN_NAME,
+            dualdb_constraint = CONSTRAINT_NAME, dualdb_detail = PG_EXCEPTION_DETAIL;
+          RETURN NEXT;
+        END;
+      END LOOP;
+      dualdb_line := NULL;
+      dualdb_written := dualdb_total;
+      RETURN NEXT;
+    END`;
+  return `CREATE FUNCTION ${name}(dualdb_from bigint, dualdb_to bigint)
+    RETURNS TABLE (dualdb_line bigint, dualdb_written bigint, ${results.join(", ")}) LANGUAGE plpgsql AS ${literal(body)}`;
+}
