@@ -1,17 +1,11 @@
-import {
-  type Engine,
-  type ExactRow,
-  type ExactValue,
-  type PostgresTransaction,
-  statement,
-  type Transaction,
-} from "../../engines/engine.js";
+import { type Engine, type PostgresTransaction, statement, type Transaction } from "../../engines/engine.js";
 import type { SourceRow } from "../conversion/convert.js";
 import type { KeyOrder } from "../equality/key-order.js";
 import { keyExpression } from "../key.js";
 import { quote, quotedOn, type Table } from "../table.js";
 import { jsonRow, readDocument, valuesOf } from "./json-rows.js";
 import { PageSize } from "./page-size.js";
+import { type Place, type PlaceBound, Places } from "./places.js";
 import { readable as readablePostgres } from "./postgres-expression.js";
 import { type Cell, exactValue, readable, readableBytes } from "./sqlite-cells.js";
 
@@ -71,9 +65,6 @@ export async function* postgresLines(
 
 const lineFeed = 10;
 
-/** The values of a key to go on behind; text as its bytes, since it may hold what the driver cannot give back. */
-type Place = readonly { readonly value: ExactValue; readonly isText: boolean }[];
-
 interface Page {
   readonly rows: SourceRow[];
   /** null where this was the end of the table. */
@@ -85,10 +76,12 @@ interface Page {
 class Walk {
   readonly #table: Table;
   readonly #key: readonly string[];
+  readonly #places: Places;
 
   constructor(table: Table, order: KeyOrder) {
     this.#table = table;
     this.#key = order.sqlite;
+    this.#places = new Places(table.name, order.sqlite);
   }
 
   /** The rows with a NULL in their key, which SQLite allows in old tables, and behind which no page could go on. */
@@ -99,42 +92,12 @@ class Walk {
 
   async page(transaction: Transaction, after: Place | null, limit: number): Promise<Page> {
     const began = performance.now();
-    const last = await this.#place(transaction, after, limit);
-    const bounds = [...this.#bound(after, ">"), ...this.#bound(last, "<=")];
-    const where = [...this.#key.map((name) => `${name} IS NOT NULL`), ...bounds.map(({ where }) => where)].join(
-      " AND ",
-    );
-    const values = bounds.flatMap(({ values }) => values);
-    const { rows, bytes } = await this.#rows(transaction, { where, values });
+    const last = await this.#places.last(transaction, after, limit);
+    const { rows, bytes } = await this.#rows(transaction, this.#places.between(after, last));
     return { rows, last, bytes, blockedMs: performance.now() - began };
   }
 
-  /** The last place of a page of so many rows behind `after`; null where fewer are left. */
-  async #place(transaction: Transaction, after: Place | null, limit: number): Promise<Place | null> {
-    const [bound] = this.#bound(after, ">");
-    const parts = this.#key.map(
-      (name, index) =>
-        `typeof(${name}) AS t${index}, CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END AS v${index}`,
-    );
-    const where = [...this.#key.map((name) => `${name} IS NOT NULL`), ...(bound === undefined ? [] : [bound.where])];
-    const sql = `SELECT ${parts.join(", ")} FROM ${quote(this.#table.name)} WHERE ${where.join(" AND ")}
-      ORDER BY ${this.#key.join(", ")} LIMIT 1 OFFSET ${limit - 1}`;
-    const [row] = await transaction.query(statement(sql, bound?.values ?? []));
-    return row === undefined ? null : this.#key.map((_, index) => placed(row, index));
-  }
-
-  #bound(place: Place | null, comparison: ">" | "<="): Condition[] {
-    if (place === null) return [];
-    const marks = place.map(({ isText }) => (isText ? "CAST(? AS TEXT)" : "?"));
-    return [
-      {
-        where: `(${this.#key.join(", ")}) ${comparison} (${marks.join(", ")})`,
-        values: place.map(({ value }) => value),
-      },
-    ];
-  }
-
-  async #rows(transaction: Transaction, condition: Condition): Promise<{ rows: SourceRow[]; bytes: number }> {
+  async #rows(transaction: Transaction, condition: PlaceBound): Promise<{ rows: SourceRow[]; bytes: number }> {
     const plain = await this.#read(transaction, condition, readable);
     if (plain !== null) return plain;
     return (await this.#read(transaction, condition, readableBytes)) ?? { rows: [], bytes: 0 };
@@ -143,7 +106,7 @@ class Walk {
   /** null where some text of the page is not UTF-8. */
   async #read(
     transaction: Transaction,
-    { where, values }: Condition,
+    { where, values }: PlaceBound,
     spell: typeof readable,
   ): Promise<{ rows: SourceRow[]; bytes: number } | null> {
     const { columns, name } = this.#table;
@@ -162,13 +125,4 @@ class Walk {
     const { columns } = this.#table;
     return { key: String(exactValue(cells[columns.length] ?? null)), ...valuesOf(columns, cells) };
   }
-}
-
-interface Condition {
-  readonly where: string;
-  readonly values: readonly ExactValue[];
-}
-
-function placed(row: ExactRow, index: number): Place[number] {
-  return { value: row[`v${index}`] ?? null, isText: row[`t${index}`] === "text" };
 }
