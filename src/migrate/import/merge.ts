@@ -90,7 +90,12 @@ export class Merge {
   async #inTrials(stage: Stage, into: string): Promise<number> {
     await this.#transaction.script(stage.sql.index());
     const write = (lines: Lines) => stage.sql.merge(lines, this.#options.overwrite, into);
-    const sieve = await Sieve.open(this.#transaction, stage.sql, write);
+    const trial = {
+      name: stage.sql.name,
+      lines: stage.sql.lines({ from: "dualdb_from", to: "dualdb_to" }),
+      work: write({ from: "dualdb_line", to: "dualdb_line" }),
+    };
+    const sieve = await Sieve.open(this.#transaction, trial);
     let written = 0;
     for (const window of stage.windows(linesInATrial)) {
       this.#options.goOn();

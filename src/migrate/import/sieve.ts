@@ -3,11 +3,23 @@ import { statement, type Transaction } from "../../engines/engine.js";
 import { caughtError } from "../../engines/postgres-errors.js";
 import type { DualDbError } from "../../errors.js";
 import type { Tried } from "./portions.js";
-import type { Lines, StageSql, Window } from "./stage-sql.js";
+import type { Window } from "./stage-sql.js";
+
+/** What is tried, in PL/pgSQL. */
+export interface Trial {
+  /** What its names begin with, in a schema of the session. */
+  readonly name: string;
+  /** Its variables. */
+  readonly declare?: string;
+  /** A SELECT of the `line`s from `dualdb_from` to `dualdb_to`. */
+  readonly lines: string;
+  /** What is done for `dualdb_line`, a writing statement at its end. It may say in `dualdb_at` which column it has come to. */
+  readonly work: string;
+}
 
 /**
- * Tries a stage's rows one by one, inside PostgreSQL: many of them in one call, whatever it says of each. It is a function of the session,
- * which is made and dropped in one transaction.
+ * Tries rows one by one, inside PostgreSQL: many of them in one call, whatever it says of each. It is a function of the session, which is
+ * made and dropped in one transaction.
  */
 export class Sieve {
   readonly #transaction: Transaction;
@@ -18,14 +30,13 @@ export class Sieve {
     this.#name = name;
   }
 
-  /** `write`: the statement that brings the rows of some lines to where they are tried. */
-  static async open(transaction: Transaction, stage: StageSql, write: (lines: Lines) => string): Promise<Sieve> {
-    const name = `${stage.name}_sieve`;
-    await transaction.script(functionText(name, stage, write));
+  static async open(transaction: Transaction, trial: Trial): Promise<Sieve> {
+    const name = `${trial.name}_sieve`;
+    await transaction.script(functionText(name, trial));
     return new Sieve(transaction, name);
   }
 
-  /** What it takes stays where it was brought. */
+  /** What was done for the rows that are not refused stays done. */
   async try({ from, to }: Window): Promise<Tried> {
     const refused = new Map<number, DualDbError>();
     let written = 0;
@@ -48,20 +59,24 @@ export class Sieve {
 const faults =
   "data_exception OR integrity_constraint_violation OR program_limit_exceeded OR cardinality_violation OR with_check_option_violation OR raise_exception";
 
-/** A row for each line that is refused, and one at the end with how many rows were written. */
-function functionText(name: string, stage: StageSql, write: (lines: Lines) => string): string {
+/** It returns a row for each line that is refused, and one at the end with how many rows were written. */
+function functionText(name: string, { declare = "", lines, work }: Trial): string {
   const results = ["state", "table", "column", "constraint", "detail"].map((result) => `dualdb_${result} text`);
   const body = `#variable_conflict use_column
-    DECLARE dualdb_total bigint := 0;
+    DECLARE
+      dualdb_total bigint := 0;
+      dualdb_at text := '';
+      ${declare}
     BEGIN
-      FOR dualdb_line IN ${stage.lines({ from: "dualdb_from", to: "dualdb_to" })} ORDER BY line LOOP
+      FOR dualdb_line IN ${lines} ORDER BY line LOOP
         BEGIN
-          ${write({ from: "dualdb_line", to: "dualdb_line" })};
+          ${work};
           GET DIAGNOSTICS dualdb_written = ROW_COUNT;
           dualdb_total := dualdb_total + dualdb_written;
         EXCEPTION WHEN ${faults} THEN
           GET STACKED DIAGNOSTICS dualdb_state = RETURNED_SQLSTATE, dualdb_table = TABLE_NAME, dualdb_column = COLUMN_NAME,
             dualdb_constraint = CONSTRAINT_NAME, dualdb_detail = PG_EXCEPTION_DETAIL;
+          IF dualdb_column = '' THEN dualdb_column := dualdb_at; END IF;
           RETURN NEXT;
         END;
       END LOOP;

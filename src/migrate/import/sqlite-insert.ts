@@ -15,6 +15,8 @@ export interface Into {
 /** SQLite takes at most 32,766 parameters in a statement, and a statement holds up the event loop. */
 const mostParameters = 30_000;
 export const mostRows = 100;
+/** Several rows of values are a result to SQLite, which ends there; one by itself is not. */
+const mostColumns = 2_000;
 
 /** Writes rows so that each value is stored as it is, and not as the driver would bind it. Resolves to how many were written. */
 export async function insertRows(
@@ -23,8 +25,10 @@ export async function insertRows(
   rows: readonly IntakeRow[],
   verb: "INSERT OR ABORT" | "INSERT OR IGNORE",
 ): Promise<number> {
+  const { length } = into.columns;
+  const most = length > mostColumns ? 1 : Math.min(mostRows, mostParameters / length);
   let written = 0;
-  for (const part of chunks(rows, Math.min(mostRows, mostParameters / into.columns.length))) {
+  for (const part of chunks(rows, most)) {
     const values: ExactValue[] = [];
     const lists = part.map((row) => listOf(row, into, values));
     const sql = `${verb} INTO ${into.name} (${into.columns.join(", ")}) VALUES ${lists.join(", ")}`;

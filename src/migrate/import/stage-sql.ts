@@ -16,6 +16,18 @@ export interface Lines {
   readonly to: number | string;
 }
 
+/** One table of a stage on PostgreSQL: with the line of each row, and some of its columns. */
+export interface StagePart {
+  readonly name: string;
+  readonly columns: readonly string[];
+  /** Where these stand among all columns, from the first to before the last. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** PostgreSQL's tables end at 1,600 columns, and one holds the line. */
+const mostColumns = 1_599;
+
 /** What a stage asks of its database. The stage is called `s` in it, its columns `c0`, `c1` and so on; the table that it is for is `t`. */
 export class StageSql {
   readonly intake: Intake;
@@ -25,6 +37,8 @@ export class StageSql {
   readonly line: string;
   /** Those of the stage, without the line. */
   readonly columns: readonly string[];
+  /** The first bears the stage's name: a row counts as long as it is there. SQLite's stages have one only. */
+  readonly parts: readonly StagePart[];
   /** The table that it is for, as an SQL identifier. */
   readonly target: string;
   readonly #side: Side;
@@ -38,48 +52,56 @@ export class StageSql {
     this.name = name;
     this.line = target.side === "sqlite" ? "_rowid_" : "line";
     this.columns = table.columns.map((_, index) => `c${index}`);
+    this.parts = [...chunks(this.columns, target.side === "postgres" ? mostColumns : this.columns.length)].map(
+      (columns, index) => {
+        const from = index * mostColumns;
+        return { name: index === 0 ? name : `${name}_${index}`, columns, from, to: from + columns.length };
+      },
+    );
     this.#side = target.side;
     this.target = quote(target.name);
     this.#targetColumns = table.columns.map((column) => quotedOn(target.side, column));
     this.#keyAt = table.key.map((key) => table.columns.findIndex((column) => column.name === key));
   }
 
-  get #unqualified(): string {
-    return this.name.replace(/^.*\./, "");
-  }
-
   create(): string[] {
-    const name = this.#unqualified;
-    const selected = this.#targetColumns.map((column, index) => `${column} AS c${index}`).join(", ");
-    const from = `FROM ${this.target}`;
-    if (this.#side === "postgres")
-      return [
-        `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT NULL::bigint AS line, ${selected} ${from} WITH NO DATA`,
-      ];
-    const key = `CREATE UNIQUE INDEX ${this.name}_key ON ${name} (${this.#keyList()})`;
+    if (this.#side === "postgres") return this.parts.map((part) => this.#createPart(part));
+    const key = `CREATE UNIQUE INDEX ${this.name}_key ON ${unqualified(this.name)} (${this.#keyList()})`;
     return [
       `DROP TABLE IF EXISTS ${this.name}`,
-      `CREATE TABLE ${this.name} AS SELECT ${selected} ${from} WHERE FALSE`,
+      `CREATE TABLE ${this.name} AS SELECT ${this.#named(0, this.columns.length)} FROM ${this.target} WHERE FALSE`,
       ...(this.#keyAt.length === 0 ? [] : [key]),
     ];
   }
 
   drop(): string {
-    return `DROP TABLE ${this.name}`;
+    return `DROP TABLE ${this.parts.map(({ name }) => name).join(", ")}`;
+  }
+
+  #createPart({ name, from, to }: StagePart): string {
+    return `CREATE TEMP TABLE ${unqualified(name)} ON COMMIT DROP AS
+      SELECT NULL::bigint AS line, ${this.#named(from, to)} FROM ${this.target} WITH NO DATA`;
+  }
+
+  /** The target's columns by the stage's names. */
+  #named(from: number, to: number): string {
+    const columns = this.#targetColumns.slice(from, to);
+    return columns.map((column, index) => `${column} AS c${from + index}`).join(", ");
   }
 
   /** Lets PostgreSQL find lines; SQLite does without. */
   index(): string {
-    return `CREATE INDEX IF NOT EXISTS ${this.#unqualified}_line ON ${this.name} (line); ANALYZE ${this.name}`;
+    const index = ({ name }: StagePart) => `CREATE INDEX IF NOT EXISTS ${unqualified(name)}_line ON ${name} (line)`;
+    return this.parts.map((part) => `${index(part)}; ANALYZE ${part.name}`).join("; ");
   }
 
   /** A table like the target, foreign keys left out, called as `scratch` says. */
   createScratch(): string {
-    return `CREATE TEMP TABLE ${this.#unqualified}_trial (LIKE ${this.target} INCLUDING ALL) ON COMMIT DROP`;
+    return `CREATE TEMP TABLE ${unqualified(this.name)}_trial (LIKE ${this.target} INCLUDING ALL) ON COMMIT DROP`;
   }
 
   get scratch(): string {
-    return `pg_temp.${this.#unqualified}_trial`;
+    return `${this.name}_trial`;
   }
 
   lines({ from, to }: Lines): string {
@@ -87,20 +109,19 @@ export class StageSql {
   }
 
   takeOut(lines: readonly number[]): string {
-    return `DELETE FROM ${this.name} WHERE ${this.line} IN (${lines.join(", ")})`;
+    return this.#takeOut(lines.join(", "));
   }
 
   /** Those that have the key of a row before them. */
   takeOutDuplicates(): string {
-    const twice = `SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY ${this.#keyList()} ORDER BY line) AS n FROM ${this.name}) AS r WHERE n > 1`;
-    return `DELETE FROM ${this.name} WHERE line IN (${twice}) RETURNING line`;
+    return this.#takeOut(this.#behindAnother(this.#keyAt, "TRUE"));
   }
 
   /** Those whose parents are neither in the database nor in one of the stages; null where a column of the foreign key is not carried. */
-  takeOutOrphans(foreignKey: ForeignKey, stages: readonly StageSql[], { from, to }: Window): string | null {
+  takeOutOrphans(foreignKey: ForeignKey, stages: readonly StageSql[], lines: Lines): string | null {
     const condition = this.#orphanCondition(foreignKey, stages);
     if (condition === null) return null;
-    return `DELETE FROM ${this.name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to} AND ${condition} RETURNING ${this.line} AS line`;
+    return this.#takeOut(`SELECT s.${this.line} FROM ${this.#from("s", lines)} AND ${condition}`);
   }
 
   /** Those with a unique value that another row has; null where one of its columns is not carried. */
@@ -110,32 +131,55 @@ export class StageSql {
     const same = at.map((index) => `t.${this.#targetColumns[index]} = s.c${index}`).join(" AND ");
     const isItself = this.#keyAt.length === 0 ? "FALSE" : this.#keyMatch();
     const others = `EXISTS (SELECT 1 FROM ${this.target} AS t WHERE ${same} AND NOT (${isItself}))`;
-    const list = at.map((index) => `c${index}`);
-    const twice = `s.line IN (SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY ${list.join(", ")} ORDER BY line) AS n
-      FROM ${this.name} WHERE ${list.map((name) => `${name} IS NOT NULL`).join(" AND ")}) AS r WHERE n > 1)`;
-    return `DELETE FROM ${this.name} AS s WHERE ${others} OR ${twice} RETURNING line`;
+    const given = at.map((index) => `s.c${index} IS NOT NULL`).join(" AND ");
+    return this.#takeOut(`SELECT s.line FROM ${this.#from("s")} AND ${others} UNION ${this.#behindAnother(at, given)}`);
   }
 
   /** How many rows of these lines are not in the table yet, as `n`. */
-  absent({ from, to }: Window): string {
-    return `SELECT count(*) AS n FROM ${this.name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to}
+  absent(lines: Lines): string {
+    return `SELECT count(*) AS n FROM ${this.#from("s", lines)}
       AND NOT EXISTS (SELECT 1 FROM ${this.target} AS t WHERE ${this.#keyMatch()})`;
   }
 
   /** Brings these lines into the table, or into another one like it; a key decides what becomes of a row that is there. */
-  merge({ from, to }: Lines, overwrite: boolean, into = this.target): string {
+  merge(lines: Lines, overwrite: boolean, into = this.target): string {
     const columns = this.#targetColumns.join(", ");
-    const lines = `SELECT ${this.columns.join(", ")} FROM ${this.name} AS s WHERE s.${this.line} BETWEEN ${from} AND ${to}`;
+    const rows = `SELECT ${this.columns.join(", ")} FROM ${this.#from("s", lines)}`;
     const conflict = this.#keyAt.length === 0 ? "" : this.#onConflict(overwrite);
     // What SQLite's constraints say of conflicts themselves must not let a row go missing.
-    if (this.#side === "sqlite") return `INSERT OR ABORT INTO ${into} AS t (${columns}) ${lines} ${conflict}`;
-    return `INSERT INTO ${into} AS t (${columns}) OVERRIDING SYSTEM VALUE ${lines} ${conflict}`;
+    if (this.#side === "sqlite") return `INSERT OR ABORT INTO ${into} AS t (${columns}) ${rows} ${conflict}`;
+    return `INSERT INTO ${into} AS t (${columns}) OVERRIDING SYSTEM VALUE ${rows} ${conflict}`;
   }
 
-  /** How many rows of these lines are in the table now: `present` in all, `same` ones, and such that are `newer` there. */
-  counts({ from, to }: Window): string {
-    return `SELECT count(*) AS present, ${countIf(this.#same("s"))} AS same, ${countIf(this.#older() ?? "FALSE")} AS newer
-      FROM ${this.name} AS s JOIN ${this.target} AS t ON ${this.#keyMatch()} WHERE s.${this.line} BETWEEN ${from} AND ${to}`;
+  /**
+   * How many rows of these lines are in the table now: `present` in all, `same` ones, and such that are `newer` there. Each is a join of its
+   * own: one that hands the columns of both tables on ends at 1,664 of them on PostgreSQL.
+   */
+  counts(lines: Lines): string {
+    const joined = `SELECT count(*) FROM ${this.target} AS t, ${this.#from("s", lines)} AND ${this.#keyMatch()}`;
+    return `SELECT (${joined}) AS present, (${joined} AND ${this.#same("s")}) AS same, (${joined} AND ${this.#older() ?? "FALSE"}) AS newer`;
+  }
+
+  #takeOut(lines: string): string {
+    return `DELETE FROM ${this.name} WHERE ${this.line} IN (${lines}) RETURNING ${this.line} AS line`;
+  }
+
+  /** What stands behind FROM for the rows of some lines, or all; a further condition may follow. A stage in parts is put together first. */
+  #from(alias: string, lines?: Lines): string {
+    const [first, ...others] = this.parts;
+    const within = (name: string) =>
+      lines === undefined ? "TRUE" : `${name}.${this.line} BETWEEN ${lines.from} AND ${lines.to}`;
+    if (first === undefined || others.length === 0) return `${this.name} AS ${alias} WHERE ${within(alias)}`;
+    const joins = others.map(({ name }, index) => `JOIN ${name} AS p${index} USING (line)`);
+    const selected = `SELECT line, ${this.columns.join(", ")} FROM ${first.name} AS p ${joins.join(" ")}`;
+    return `(${selected} WHERE ${within("p")} OFFSET 0) AS ${alias} WHERE TRUE`;
+  }
+
+  /** The lines of rows that hold in these columns what one before them holds. */
+  #behindAnother(at: readonly number[], condition: string): string {
+    const columns = at.map((index) => `s.c${index}`).join(", ");
+    return `SELECT line FROM (SELECT s.line, row_number() OVER (PARTITION BY ${columns} ORDER BY s.line) AS n
+      FROM ${this.#from("s")} AND ${condition}) AS r WHERE n > 1`;
   }
 
   #onConflict(overwrite: boolean): string {
@@ -159,7 +203,7 @@ export class StageSql {
     const stagedAt = staged === undefined ? null : staged.#placesOf(parentColumns);
     if (staged !== undefined && stagedAt !== null) {
       const pairs = stagedAt.map((index, place) => `p.c${index} = s.c${at[place]}`);
-      missing.push(`NOT EXISTS (SELECT 1 FROM ${staged.name} AS p WHERE ${pairs.join(" AND ")})`);
+      missing.push(`NOT EXISTS (SELECT 1 FROM ${staged.#from("p")} AND ${pairs.join(" AND ")})`);
     }
     return [...given, ...missing].join(" AND ");
   }
@@ -209,6 +253,6 @@ function all(conditions: readonly string[]): string {
   return [...chunks(conditions, 50)].map((part) => `(${all(part)})`).join(" AND ");
 }
 
-function countIf(condition: string): string {
-  return `COALESCE(sum(CASE WHEN ${condition} THEN 1 ELSE 0 END), 0)`;
+function unqualified(name: string): string {
+  return name.replace(/^.*\./, "");
 }

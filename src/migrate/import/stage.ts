@@ -1,10 +1,16 @@
-import { refusedBecause } from "../../data/refusal.js";
-import { type Side, type SideTransaction, statement, type Transaction } from "../../engines/engine.js";
+import { reasonOf, refusedBecause } from "../../data/refusal.js";
+import {
+  type PostgresTransaction,
+  type Side,
+  type SideTransaction,
+  statement,
+  type Transaction,
+} from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
 import { noteAlterations } from "./alterations.js";
 import type { Intake, IntakeRow } from "./intake.js";
-import { copyRows } from "./postgres-insert.js";
 import { insertRows } from "./sqlite-insert.js";
+import { StageCopy } from "./stage-copy.js";
 import { StageSql, type Window } from "./stage-sql.js";
 import type { Tally } from "./tally.js";
 
@@ -21,6 +27,7 @@ export class Stage {
   readonly sql: StageSql;
   readonly #side: Side;
   readonly #transaction: Transaction;
+  readonly #copies: readonly StageCopy[];
   #last = 0;
 
   /** `schema`: where a SQLite keeps it; a libSQL server makes no temporary tables. */
@@ -31,6 +38,7 @@ export class Stage {
     this.#into = into;
     this.#side = side;
     this.#transaction = transaction;
+    this.#copies = into.side === "postgres" ? this.sql.parts.map((part) => new StageCopy(into.transaction, part)) : [];
   }
 
   get intake(): Intake {
@@ -42,23 +50,35 @@ export class Stage {
   }
 
   async drop(): Promise<void> {
+    for (const copy of this.#copies) await copy.close();
     await this.#run(this.sql.drop());
   }
 
   /** Takes rows in; what PostgreSQL's types refuse, and a key that the file has had before, is set aside. */
   async add(rows: readonly IntakeRow[]): Promise<void> {
-    const { name, line, columns } = this.sql;
     this.#last = Math.max(this.#last, rows.at(-1)?.line ?? 0);
-    if (this.#into.side === "sqlite") {
-      const into = { name, columns: [line, ...columns], table: this.intake.table, numbered: true };
-      const written = await insertRows(this.#transaction, into, rows, "INSERT OR IGNORE");
-      if (written < rows.length) await this.#setAsideMissing(rows);
-      return;
+    if (this.#into.side === "postgres") await this.#copy(this.#into.transaction, rows);
+    else await this.#insert(rows);
+  }
+
+  async #insert(rows: readonly IntakeRow[]): Promise<void> {
+    const { name, line, columns } = this.sql;
+    const into = { name, columns: [line, ...columns], table: this.intake.table, numbered: true };
+    const written = await insertRows(this.#transaction, into, rows, "INSERT OR IGNORE");
+    if (written < rows.length) await this.#setAsideMissing(rows);
+  }
+
+  /** What one part refuses must not be in those before it. */
+  async #copy(transaction: PostgresTransaction, rows: readonly IntakeRow[]): Promise<void> {
+    let left = rows;
+    for (const [index, copy] of this.#copies.entries()) {
+      const refused = await copy.add(left);
+      if (refused.size === 0) continue;
+      for (const [line, error] of refused) this.tally.setAside(line, this.#named(error.column ?? ""), reasonOf(error));
+      if (index > 0) await this.#run(this.sql.takeOut([...refused.keys()]));
+      left = left.filter(({ line }) => !refused.has(line));
     }
-    const refused = await copyRows(this.#into.transaction, `${name} (${line}, ${columns.join(", ")})`, rows, true);
-    for (const [line, { column, reason }] of refused) this.tally.setAside(line, this.#named(column), reason);
-    const taken = rows.filter(({ line }) => !refused.has(line));
-    await noteAlterations(this.#into.transaction, this.tally, taken);
+    await noteAlterations(transaction, this.tally, left);
   }
 
   /** Sets aside what has the key of a row before it. */
