@@ -12,8 +12,17 @@ export function isRefusal(error: unknown): error is DualDbError {
  * PostgreSQL's classes that no row can cause: the connection, the transaction, access, the statement and its names, the server. Whatever
  * else comes was raised by somebody's trigger, with a code of his own. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
+const aboutStatement = "^(08|0A|25|26|28|34|3[BDF]|40|42|53|55|57|58|72|F0|HV|XX)";
+/** GENERATED ALWAYS, which is about a row after all. */
+const generatedAlways = "428C9";
+
 function isAboutStatement(sqlState: string): boolean {
-  return /^(08|0A|25|26|28|34|3[BDF]|40|42|53|55|57|58|72|F0|HV|XX)/.test(sqlState) && sqlState !== "428C9";
+  return new RegExp(aboutStatement).test(sqlState) && sqlState !== generatedAlways;
+}
+
+/** The same of a SQLSTATE that an expression of PostgreSQL's stands for, or that this side is not the primary. */
+export function isAboutStatementSql(sqlState: string): string {
+  return `(${sqlState} ~ '${aboutStatement}' AND ${sqlState} <> '${generatedAlways}' OR ${sqlState} = 'DD001')`;
 }
 
 /** Whether another row stands in the way of one, by a key or by what else excludes two rows. */

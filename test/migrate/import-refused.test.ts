@@ -117,3 +117,20 @@ test("where most rows are refused PostgreSQL is not asked about each", async () 
   ]);
   expect(proxy.pieces).toBeLessThan(500);
 });
+
+test("what a trigger raises against a row sets it aside; what is no fault of a row ends the import", async () => {
+  const place = await postgresWith(
+    `CREATE TABLE t (id int PRIMARY KEY, raised text);
+     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN IF NEW.raised IS NOT NULL THEN RAISE EXCEPTION 'no' USING ERRCODE = NEW.raised; END IF; RETURN NEW; END $$;
+     CREATE TRIGGER refuse BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION refuse();`,
+  );
+  const raising = (state: string) =>
+    folderWith({ "t.json": `[{"id":1},{"id":2,"raised":"MINE1"},{"id":3,"raised":"${state}"}]` });
+  const full = importInto(place, { to: "postgres", directory: raising("53100") });
+  await expect(full).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE" });
+  expect(await rowsAt(place, "SELECT id FROM t")).toEqual([]);
+  const { aside } = await importInto(place, { to: "postgres", directory: raising("P0001") });
+  expect(aside).toEqual([2]);
+  expect(await rowsAt(place, "SELECT id FROM t")).toEqual([{ id: 1n }]);
+});

@@ -1,3 +1,4 @@
+import { isAboutStatementSql } from "../../data/refusal.js";
 import { literal } from "../../data/table.js";
 import { statement, type Transaction } from "../../engines/engine.js";
 import { caughtError } from "../../engines/postgres-errors.js";
@@ -52,14 +53,7 @@ export class Sieve {
   }
 }
 
-/**
- * What a row may be refused for: its values, a constraint, a limit, and what a trigger of the application says against it. All else is no
- * fault of the row, and ends the call.
- */
-const faults =
-  "data_exception OR integrity_constraint_violation OR program_limit_exceeded OR cardinality_violation OR with_check_option_violation OR raise_exception";
-
-/** It returns a row for each line that is refused, and one at the end with how many rows were written. */
+/** It returns a row for each line that is refused, and one at the end with how many rows were written. What is no row's fault ends it. */
 function functionText(name: string, { declare = "", lines, work }: Trial): string {
   const results = ["state", "table", "column", "constraint", "detail"].map((result) => `dualdb_${result} text`);
   const body = `#variable_conflict use_column
@@ -73,9 +67,10 @@ function functionText(name: string, { declare = "", lines, work }: Trial): strin
           ${work};
           GET DIAGNOSTICS dualdb_written = ROW_COUNT;
           dualdb_total := dualdb_total + dualdb_written;
-        EXCEPTION WHEN ${faults} THEN
+        EXCEPTION WHEN OTHERS THEN
           GET STACKED DIAGNOSTICS dualdb_state = RETURNED_SQLSTATE, dualdb_table = TABLE_NAME, dualdb_column = COLUMN_NAME,
             dualdb_constraint = CONSTRAINT_NAME, dualdb_detail = PG_EXCEPTION_DETAIL;
+          IF ${isAboutStatementSql("dualdb_state")} THEN RAISE; END IF;
           IF dualdb_column = '' THEN dualdb_column := dualdb_at; END IF;
           RETURN NEXT;
         END;
