@@ -94,6 +94,28 @@ const suites: readonly Suite[] = [
     cases: [altered("9007199254740993", "9.007199254740992e+15", /beyond the precision/)],
   },
   {
+    postgres: "double precision",
+    sqlite: "TEXT",
+    cases: [
+      { in: "'0.1'", out: "0.1" },
+      altered("'9007199254740993'", "9.007199254740992e+15", /beyond the precision/),
+      altered("'0.12345678901234567890'", "0.12345678901234568", /more digits than a real column keeps/),
+      refused("'1e400'", /beyond the range/),
+      refused("'-1e-400'", /beyond the range/),
+    ],
+  },
+  {
+    postgres: "bigint",
+    sqlite: "TEXT",
+    cases: [
+      { in: "'9007199254740993.0'", out: "9007199254740993", after: "other" },
+      altered("'1.00000000000000000001'", "1", /^altered: fraction/),
+      altered("'-9007199254740993.5'", "-9007199254740994", /^altered: fraction/),
+      refused("'99999999999999999999.5'", /beyond/),
+      refused("'1e999999'", /beyond/),
+    ],
+  },
+  {
     postgres: "real",
     sqlite: "REAL",
     cases: [

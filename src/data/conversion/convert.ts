@@ -3,6 +3,7 @@ import type { Finding } from "../finding.js";
 import { encodeKey } from "../key.js";
 import type { Column, Table } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
+import { carryToAffinity } from "./to-affinity.js";
 import { carryToPostgres } from "./to-postgres.js";
 import { carryToSqlite } from "./to-sqlite.js";
 
@@ -40,16 +41,43 @@ const known = { sqlite: new WeakMap<Table, Converter>(), postgres: new WeakMap<T
 export function converterOf(table: Table, target: Side): Converter {
   const found = known[target].get(table);
   if (found !== undefined) return found;
-  const converter = compile(table, target);
+  const converter = compile(table, (column) => wayTo(target, column));
   known[target].set(table, converter);
   return converter;
 }
 
+/**
+ * A converter for rows that go to a table of SQLite from where nobody has described them, or from columns of other types there; `isGiven` says
+ * which columns these are, all others being taken as they are.
+ */
+export function converterOfGiven(table: Table, isGiven: (column: Column) => boolean): Converter {
+  return compile(table, (column) => {
+    if (!isGiven(column)) return { carry: null, notNull: false, takesBytes: false };
+    return { carry: carryToAffinity(column), notNull: column.notNull, takesBytes: false };
+  });
+}
+
+/** How a column's values go. */
+interface Way {
+  /** null where they go as they are. */
+  readonly carry: Carry | null;
+  /** Whether it refuses NULL. */
+  readonly notNull: boolean;
+  /** Whether text that is no UTF-8 can stay the bytes that it is. */
+  readonly takesBytes: boolean;
+}
+
+function wayTo(target: Side, column: Column): Way {
+  if (target === "postgres")
+    return { carry: carryToPostgres(column), notNull: column.notNull, takesBytes: column.kind === "blob" };
+  return { carry: carryToSqlite(column), notNull: column.sqliteNotNull ?? column.notNull, takesBytes: false };
+}
+
 const none: readonly Finding[] = [];
 
-function compile(table: Table, target: Side): Converter {
+function compile(table: Table, way: (column: Column) => Way): Converter {
   const remarks = new Remarks(table);
-  const cells = table.columns.map((column) => cellOf(table, column, target, remarks));
+  const cells = table.columns.map((column) => cellOf(table, column, way(column), remarks));
   return (row) => {
     const { key, values: source, repaired } = row;
     const values = new Array<ExactValue>(cells.length);
@@ -63,14 +91,13 @@ function compile(table: Table, target: Side): Converter {
 
 type Cell = (value: ExactValue, repaired: SourceRow["repaired"]) => ExactValue;
 
-function cellOf(table: Table, column: Column, target: Side, remarks: Remarks): Cell {
-  const carry = target === "postgres" ? carryToPostgres(column) : carryToSqlite(column);
+function cellOf(table: Table, column: Column, way: Way, remarks: Remarks): Cell {
+  const { carry, notNull } = way;
   const notes = remarks.of(column.name);
-  const notNull = target === "postgres" ? column.notNull : (column.sqliteNotNull ?? column.notNull);
   const plain: Cell = (value, repaired) => {
     if (value === null) return notNull ? notes.refused("NULL in a column that is NOT NULL") : null;
     const bytes = repaired?.get(column.name);
-    if (bytes !== undefined) return repairedValue(value, bytes, column, carry, notes);
+    if (bytes !== undefined) return repairedValue(value, bytes, way, notes);
     return carry === null ? value : carry(value, notes);
   };
   const isRespelled = table.key.includes(column.name) && column.kind !== "text" && column.kind !== "blob";
@@ -81,12 +108,11 @@ function cellOf(table: Table, column: Column, target: Side, remarks: Remarks): C
 function repairedValue(
   value: Exclude<ExactValue, null>,
   bytes: Uint8Array,
-  column: Column,
-  carry: Carry | null,
+  { carry, takesBytes }: Way,
   notes: FindingNotes,
 ): ExactValue {
   const before = notes.count;
-  if (column.kind === "blob") {
+  if (takesBytes) {
     notes.altered("text in a column of bytes");
     return bytes;
   }

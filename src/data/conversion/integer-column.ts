@@ -1,6 +1,7 @@
 import type { ExactValue } from "../../engines/engine.js";
 import type { Carry } from "./carry.js";
 import { parseNumber, roundHalfAway } from "./number.js";
+import { wholeNumber } from "./numeric.js";
 
 /** Integers of `smallint`, `integer` or `bigint`: fractions are rounded, and what is beyond the range is refused. */
 export function integerCarry(type: string): Carry {
@@ -23,11 +24,9 @@ export function integerCarry(type: string): Carry {
 export function wholeOf(value: ExactValue): { readonly value: bigint; readonly rounded: boolean } | null {
   if (typeof value === "bigint") return { value, rounded: false };
   if (typeof value === "boolean") return { value: value ? 1n : 0n, rounded: false };
-  if (typeof value === "string" && /^\s*[+-]?\d+\s*$/.test(value))
-    return { value: BigInt(value.trim().replace(/^\+/, "")), rounded: false };
-  const number = numberOf(value);
-  if (number === null || !Number.isFinite(number)) return null;
-  return { value: BigInt(roundHalfAway(number)), rounded: !Number.isInteger(number) };
+  if (typeof value === "string") return wholeNumber(value);
+  if (typeof value !== "number" || !Number.isFinite(value)) return null;
+  return { value: BigInt(roundHalfAway(value)), rounded: !Number.isInteger(value) };
 }
 
 /** The float that a value is or spells; null for what is no number. */

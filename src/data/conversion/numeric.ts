@@ -41,6 +41,21 @@ export function numericToSqlite({ sqliteType = "NUMERIC", ...column }: Column): 
   };
 }
 
+/** The integer that a text says or is rounded to, halves away from zero, digit by digit; null for text that is no number. */
+export function wholeNumber(text: string): { readonly value: bigint; readonly rounded: boolean } | null {
+  const decimal = decimalOf(text);
+  if (decimal === null) return null;
+  const rounded = roundTo(isHuge(decimal) ? { ...decimal, digits: "1", scale: -mostDigits } : decimal, 0);
+  return { value: BigInt(spell(rounded)), rounded: rounded.altered };
+}
+
+/** No column of integers has so many. */
+const mostDigits = 100;
+
+function isHuge({ digits, scale }: Decimal): boolean {
+  return digits !== "" && digits.length - scale > mostDigits;
+}
+
 /** `digits` without leading zeros (none at all for zero), of which the last `scale` are decimals; a negative scale stands for zeros. */
 interface Decimal {
   readonly negative: boolean;
@@ -90,8 +105,8 @@ function special(value: Exclude<ExactValue, null>, precision: number | undefined
   return isKnown ? text : notes.refused("not a number in a numeric column");
 }
 
-/** The number that the text says, digit by digit; null where a float or 64 bits cannot. */
-function exactNumber(text: string): number | bigint | null {
+/** The number that the text says, digit by digit; null where a float or 64 bits cannot, and for text that says none. */
+export function exactNumber(text: string): number | bigint | null {
   const decimal = decimalOf(text);
   if (decimal === null) return null;
   const plain = withoutZeros(decimal);

@@ -3,6 +3,7 @@ import { affinityOf } from "../catalogue/sqlite-type.js";
 import type { Column } from "../table.js";
 import type { Carry, Notes } from "./carry.js";
 import { numberOf } from "./integer-column.js";
+import { exactNumber } from "./numeric.js";
 
 /** Floats of 8 bytes, or of 4 where the type is `real`. */
 export function realCarry(type: string): Carry {
@@ -32,7 +33,20 @@ function doubleCarry(value: Exclude<ExactValue, null>, notes: Notes): number | n
     if (BigInt(number) !== value) notes.altered("integer beyond the precision of a real column");
     return number;
   }
-  return numberOf(value) ?? notes.refused("not a number in a real column");
+  const number = numberOf(value);
+  return typeof value === "string" && number !== null
+    ? digitsCarry(value, number, notes)
+    : notes.refused("not a number in a real column");
+}
+
+/** Digits, of which a float keeps some 16. */
+function digitsCarry(digits: string, number: number, notes: Notes): number | null {
+  const exact = exactNumber(digits);
+  if (typeof exact === "bigint") return doubleCarry(exact, notes);
+  if (exact !== null) return exact;
+  if (!Number.isFinite(number) || number === 0) return notes.refused("a number beyond the range of a real column");
+  notes.altered("more digits than a real column keeps");
+  return number;
 }
 
 function singleCarry(value: Exclude<ExactValue, null>, notes: Notes): number | null {

@@ -1,7 +1,8 @@
 import { type DiscoveredTable, pairTables } from "../../data/catalogue/discover.js";
 import { matchNames } from "../../data/catalogue/match.js";
+import { affinityOf } from "../../data/catalogue/sqlite-type.js";
 import type { ConvertedRow, SourceRow } from "../../data/conversion/convert.js";
-import { converterOf } from "../../data/conversion/convert.js";
+import { converterOf, converterOfGiven } from "../../data/conversion/convert.js";
 import { type EpochChoices, type Times, withTimes } from "../../data/conversion/epoch.js";
 import type { Finding } from "../../data/finding.js";
 import { encodeKey } from "../../data/key.js";
@@ -22,6 +23,8 @@ const nothingKnown: KnownTimes = { times: new Map(), choices: new Map() };
 export interface IntakeRow extends ConvertedRow {
   readonly line: number;
   readonly source: SourceRow;
+  /** Texts that are no UTF-8 and that SQLite gets as they were, by their columns. */
+  readonly bytes?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** A file's table and the target's table that takes it: which column goes where, and what becomes of a value on the way. */
@@ -49,7 +52,19 @@ export class Intake {
     this.table = withTimes({ ...target, columns, key: keyOf(file, target, carried) }, known.times, known.choices);
     this.isForeign = isForeign;
     this.#keyAt = this.table.key.map((name) => this.table.columns.findIndex((column) => column.name === name));
-    this.#convert = isForeign ? converterOf(this.table, target.side) : unchanged;
+    this.#convert = this.#converter();
+  }
+
+  /** Values of SQLite that come back to where they were, and of PostgreSQL, need none. */
+  #converter(): (row: SourceRow) => ConvertedRow {
+    const { file, target, table, isForeign } = this;
+    if (isForeign) return converterOf(table, target.side);
+    if (target.side === "postgres") return unchanged;
+    const declared = new Map(file.columns.map(({ name, type }) => [name, type]));
+    const names = new Map(this.#cells.map(({ name, column }) => [column.name, name]));
+    const isGiven = ({ name, sqliteType = "" }: Column) =>
+      file.side === null || affinityOf(declared.get(names.get(name) ?? "") ?? "") !== affinityOf(sqliteType);
+    return table.columns.some(isGiven) ? converterOfGiven(table, isGiven) : unchanged;
   }
 
   /** Where a column of the target stands among the carried ones; undefined where it is not carried. */
@@ -95,14 +110,16 @@ export class Intake {
   ): IntakeRow {
     const key = this.#keyAt.map((index) => values[index] ?? null);
     const source = { key: encodeKey(key), values, ...(repaired === undefined ? {} : { repaired }) };
-    const converted = this.#convert(source);
-    const refuse = (column: string, reason: string): IntakeRow => {
+    // What was SQLite's own stays as it was there.
+    const bytes = this.isForeign || this.file.side === null ? undefined : repaired;
+    const converted = this.#convert(bytes === undefined ? source : { key: source.key, values });
+    const row: IntakeRow = { line, source, ...converted, ...(bytes === undefined ? {} : { bytes }) };
+    const refused = (column: string, reason: string): IntakeRow => {
       const finding: Finding = { table: this.table.name, key: source.key, column, reason, action: "refused" };
-      return { line, source, ...converted, findings: [...converted.findings, finding] };
+      return { ...row, findings: [...row.findings, finding] };
     };
-    if (strange !== undefined) return refuse(strange, "not a value that an export writes");
-    if (key.includes(null)) return refuse(this.table.key[key.indexOf(null)] ?? "", "NULL in the key");
-    return { line, source, ...converted };
+    if (strange !== undefined) return refused(strange, "not a value that an export writes");
+    return key.includes(null) ? refused(this.table.key[key.indexOf(null)] ?? "", "NULL in the key") : row;
   }
 }
 

@@ -1,4 +1,8 @@
 import { basename, join } from "node:path";
+import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
+import { affinityOf } from "../../data/catalogue/sqlite-type.js";
+import { exactNumber } from "../../data/conversion/numeric.js";
+import { isTimeType } from "../../data/conversion/time-column.js";
 import type { Column } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
 import type { Decoded, FileCell, FileColumn, FileRow, ImportFile } from "./import-file.js";
@@ -83,22 +87,33 @@ class JsonFile implements ImportFile {
   }
 }
 
-/** What plain JSON says of a column's value: objects and arrays are JSON text, and a number keeps its digits where the column does. */
+/** What plain JSON says of a column's value: text takes all but text as it is spelled there, and a number keeps its digits anywhere. */
 function plainValue(cell: JsonCell, column: Column, target: Side): Decoded {
   if (cell === null || typeof cell === "string") return { value: cell };
-  if (typeof cell === "boolean") {
-    if (column.kind === "json") return { value: String(cell) };
-    return { value: target === "sqlite" ? BigInt(cell) : cell };
-  }
-  if ("number" in cell) return { value: numberOf(cell.number, column) };
+  if (typeof cell === "boolean") return { value: booleanOf(cell, column, target) };
+  if ("number" in cell) return { value: takesSpelling(column, target) ? cell.number : numberOf(cell.number) };
+  if ("text" in cell) return { value: cell.text, bytes: cell.bytes };
   return { value: (column.kind === "blob" ? bytesOf(cell.json) : null) ?? cell.json };
 }
 
-function numberOf(text: string, { kind }: Column): ExactValue {
-  if (kind === "json" || kind === "numeric") return text;
-  if (!/^-?\d+$/.test(text)) return Number(text);
-  const whole = BigInt(text);
-  return BigInt.asIntN(64, whole) === whole ? whole : Number(text);
+function booleanOf(value: boolean, column: Column, target: Side): ExactValue {
+  if (target === "sqlite") return takesSpelling(column, target) ? String(value) : BigInt(value);
+  return takesSpelling(column, target) && column.kind !== "numeric" ? String(value) : value;
+}
+
+/** Whether a column takes a number as JSON spells it: text, JSON, decimals, and types whose own input is to understand it. */
+function takesSpelling(column: Column, target: Side): boolean {
+  const { kind, sqliteType = "" } = column;
+  if (target === "sqlite") return affinityOf(sqliteType) === "text" || /JSON/i.test(sqliteType);
+  if (kind === "other") return !isTimeType(typeOfColumn(column).name);
+  return kind === "text" || kind === "json" || kind === "numeric" || kind === "blob";
+}
+
+/** The number that the digits say; the digits themselves where neither an integer nor a float can. */
+function numberOf(digits: string): ExactValue {
+  if (/^-?\d+$/.test(digits)) return digits === "-0" ? -0 : BigInt(digits);
+  // A float keeps 15 digits, whichever they are.
+  return digits.length <= 16 && !/[eE]/.test(digits) ? Number(digits) : (exactNumber(digits) ?? digits);
 }
 
 /** Bytes as Node writes them into JSON. */

@@ -1,9 +1,16 @@
 import { parser } from "stream-json";
 import { DualDbError } from "../../errors.js";
 import { chunksOf } from "./lines.js";
+import { MarkingDecoder, quotedMarked, unmarked } from "./marked-text.js";
 
-/** A value of a row: numbers as their digits, objects and arrays as JSON text. */
-export type JsonCell = string | boolean | null | { readonly number: string } | { readonly json: string };
+/** A value of a row: numbers as their digits, objects and arrays as JSON text, and either kind of text with its bytes where it is no UTF-8. */
+export type JsonCell =
+  | string
+  | boolean
+  | null
+  | { readonly number: string }
+  | { readonly json: string }
+  | { readonly text: string; readonly bytes: Uint8Array };
 
 /** A row of a table; `cells` is null where a table has been met that may have no rows. */
 export interface TableRow {
@@ -17,9 +24,10 @@ export interface TableRow {
  * @throws EXPORT_INVALID for anything else
  */
 export async function* rowsOfJson(path: string, table: string | null): AsyncGenerator<TableRow[]> {
-  const reader = new Reader(path, table);
+  const decoder = new MarkingDecoder();
+  const reader = new Reader(path, table, decoder);
   const stream = parser.asStream({ packValues: true, streamValues: false });
-  const feeding = feed(path, stream);
+  const feeding = feed(path, decoder, stream);
   try {
     for await (const token of stream as AsyncIterable<Token>) {
       reader.take(token);
@@ -42,13 +50,14 @@ type Token = parser.Token;
 type Stream = ReturnType<typeof parser.asStream>;
 
 /** A failure to read ends the stream with it. */
-async function feed(path: string, stream: Stream): Promise<void> {
+async function feed(path: string, decoder: MarkingDecoder, stream: Stream): Promise<void> {
   try {
     for await (const chunk of chunksOf(path)) {
       if (stream.destroyed) return;
-      if (!stream.write(chunk)) await new Promise((resolve) => stream.once("drain", resolve).once("close", resolve));
+      if (!stream.write(decoder.write(chunk)))
+        await new Promise((resolve) => stream.once("drain", resolve).once("close", resolve));
     }
-    if (!stream.destroyed) stream.end();
+    if (!stream.destroyed) stream.end(decoder.end());
   } catch (error) {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
   }
@@ -61,15 +70,18 @@ class Reader {
   readonly rows: TableRow[] = [];
   readonly #path: string;
   readonly #only: string | null;
+  readonly #decoder: MarkingDecoder;
+  readonly #counts = new Map<string, number>();
   #table = "";
   #level: Level = "document";
   #column = "";
   #cells: Record<string, JsonCell> = {};
   readonly #nested = new JsonText();
 
-  constructor(path: string, only: string | null) {
+  constructor(path: string, only: string | null, decoder: MarkingDecoder) {
     this.#path = path;
     this.#only = only;
+    this.#decoder = decoder;
   }
 
   take(token: Token): void {
@@ -104,15 +116,27 @@ class Reader {
     if (token.name === "keyValue") this.#column = token.value;
     else if (token.name === "startObject" || token.name === "startArray") this.#nested.add(token);
     else if (token.name === "endObject") this.#endRow();
-    else this.#set(scalarOf(token));
+    else this.#set(this.#cellOf(token));
   }
 
   #takeNested(token: Token): void {
     this.#nested.add(token);
-    if (!this.#nested.isOpen) this.#set({ json: this.#nested.take() });
+    if (this.#nested.isOpen) return;
+    const json = this.#nested.take();
+    this.#set(this.#unmarked(json) ?? { json });
+  }
+
+  #cellOf(token: Token): JsonCell {
+    const cell = scalarOf(token);
+    return (typeof cell === "string" ? this.#unmarked(cell) : null) ?? cell;
+  }
+
+  #unmarked(text: string) {
+    return this.#decoder.hasMarked ? unmarked(text) : null;
   }
 
   #set(cell: JsonCell): void {
+    if (Object.hasOwn(this.#cells, this.#column)) throw this.#twice();
     Object.defineProperty(this.#cells, this.#column, {
       value: cell,
       enumerable: true,
@@ -122,9 +146,20 @@ class Reader {
   }
 
   #endRow(): void {
+    this.#counts.set(this.#table, this.#line());
     this.rows.push({ table: this.#table, cells: this.#cells });
     this.#cells = {};
     this.#level = "rows";
+  }
+
+  /** Which row of its table it is, from 1. */
+  #line(): number {
+    return (this.#counts.get(this.#table) ?? 0) + 1;
+  }
+
+  #twice(): DualDbError {
+    const where = { table: this.#table, line: this.#line(), column: this.#column };
+    return invalid(this.#path, `has ${where.column} twice in row ${where.line} of ${where.table}`, where);
   }
 
   #expectation(): string {
@@ -163,7 +198,7 @@ class JsonText {
     if (token.name === "startObject" || token.name === "startArray") {
       this.#pieces.push(token.name === "startObject" ? "{" : "[");
       this.#depth++;
-    } else if (token.name === "keyValue") this.#pieces.push(`${JSON.stringify(token.value)}:`);
+    } else if (token.name === "keyValue") this.#pieces.push(`${quotedMarked(token.value)}:`);
     else {
       this.#pieces.push(textOf(scalarOf(token)));
       this.#needsComma = true;
@@ -171,7 +206,7 @@ class JsonText {
   }
 }
 
-function scalarOf(token: Token): Exclude<JsonCell, { readonly json: string }> {
+function scalarOf(token: Token): string | boolean | null | { readonly number: string } {
   if (token.name === "numberValue") return { number: token.value };
   if (token.name === "stringValue") return token.value;
   if (token.name === "trueValue" || token.name === "falseValue") return token.value;
@@ -179,9 +214,10 @@ function scalarOf(token: Token): Exclude<JsonCell, { readonly json: string }> {
 }
 
 function textOf(cell: ReturnType<typeof scalarOf>): string {
-  return typeof cell === "object" && cell !== null ? cell.number : JSON.stringify(cell);
+  if (typeof cell === "string") return quotedMarked(cell);
+  return typeof cell === "object" && cell !== null ? cell.number : String(cell);
 }
 
-function invalid(path: string, what: string): DualDbError {
-  return new DualDbError("EXPORT_INVALID", `${path} ${what}. Nothing was imported.`, { details: { path } });
+function invalid(path: string, what: string, details: Readonly<Record<string, unknown>> = {}): DualDbError {
+  return new DualDbError("EXPORT_INVALID", `${path} ${what}. Nothing was imported.`, { details: { path, ...details } });
 }

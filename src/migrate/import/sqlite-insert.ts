@@ -37,12 +37,16 @@ export async function insertRows(
   return written;
 }
 
-function listOf({ line, values: given, source }: IntakeRow, { table, numbered }: Into, values: ExactValue[]): string {
+function listOf(
+  { line, values: given, bytes: texts }: IntakeRow,
+  { table, numbered }: Into,
+  values: ExactValue[],
+): string {
   const marks = numbered ? ["?"] : [];
   if (numbered) values.push(BigInt(line));
   for (let index = 0; index < given.length; index++) {
     const column = table.columns[index];
-    const bytes = column && source.repaired?.get(column.name);
+    const bytes = column && texts?.get(column.name);
     marks.push(bytes === undefined ? markOf(given[index] ?? null, column?.kind === "real", values) : "CAST(? AS TEXT)");
     if (bytes !== undefined) values.push(bytes);
   }
@@ -51,10 +55,8 @@ function listOf({ line, values: given, source }: IntakeRow, { table, numbered }:
 
 /** The driver binds a float without a fraction as an integer, and one that is not finite not at all. */
 function markOf(value: ExactValue, isReal: boolean, values: ExactValue[]): string {
-  if (typeof value === "number" && !isReal) {
-    if (Object.is(value, -0)) return "-0.0";
-    if (Number.isInteger(value)) return pushed("CAST(? AS REAL)", value, values);
-  }
+  if (Object.is(value, -0)) return "-0.0";
+  if (!isReal && Number.isInteger(value)) return pushed("CAST(? AS REAL)", value, values);
   if (value === Number.POSITIVE_INFINITY) return "9e999";
   if (value === Number.NEGATIVE_INFINITY) return "-9e999";
   return pushed("?", value, values);
