@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -244,6 +245,13 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
     const manifest = readFileSync(join(whole, "_metadata.json"), "utf8");
     const exported = (rows: string, description = manifest) =>
       folderWith({ "notes.jsonl": rows, "_metadata.json": description });
+    const resigned = (rows: string) => {
+      const sha256 = createHash("sha256").update(rows).digest("hex");
+      return exported(rows, manifest.replace(/"sha256": "\w+"/, `"sha256": "${sha256}"`));
+    };
+    const described = JSON.parse(manifest);
+    described.tables[0].columns.splice(1, 1);
+    const stray = folderWith({ "notes.jsonl": text, "_metadata.json": manifest, "gone.jsonl": "" });
     const bad: [string, string | RegExp, string][] = [
       [exported(text.slice(0, -3)), "notes.jsonl has 1 rows instead of 2", "EXPORT_INVALID"],
       [exported(text.replace('"x"', '"z"')), "notes.jsonl was changed", "EXPORT_INVALID"],
@@ -251,6 +259,10 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       [exported(text, manifest.slice(0, 100)), "_metadata.json is not the description", "EXPORT_INVALID"],
       [exported(text, manifest.replace('"notes.jsonl"', '"../notes.jsonl"')), "tables.0.file", "EXPORT_INVALID"],
       [folderWith({ "_metadata.json": manifest }), "notes.jsonl is missing", "EXPORT_INVALID"],
+      [exported(text, JSON.stringify(described)), "has text in line 1, though _metadata", "EXPORT_INVALID"],
+      [resigned(text.replace('"y"', '"y","more":1')), "has more in line 2, though _metadata", "EXPORT_INVALID"],
+      [resigned(text.replace('"text":"y",', "")), "lacks text in line 2, though _metadata", "EXPORT_INVALID"],
+      [stray, "gone.jsonl is there", "EXPORT_INVALID"],
       [folderWith({ "notes.jsonl": text }), "has not come to its end", "EXPORT_INVALID"],
       [folderWith({}), "holds neither an export", "EXPORT_INVALID"],
       [folderWith({ "notes.json": '[{"id": "a"}, {"id": ' }), "notes.json is no whole JSON document", "EXPORT_INVALID"],
