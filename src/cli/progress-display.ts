@@ -64,8 +64,9 @@ class Bar implements ProgressDisplay {
   readonly show = (progress: Progress): void => {
     if (this.#progress === null || nameOf(progress) !== nameOf(this.#progress)) this.#begin(progress);
     this.#progress = progress;
-    this.#bar.setTotal(progress.total ?? 0);
-    this.#bar.update(progress.rows);
+    const measure = measureOf(progress);
+    this.#bar.setTotal(measure?.total ?? 0);
+    this.#bar.update(measure?.done ?? progress.rows);
   };
 
   readonly end = (): void => {
@@ -77,7 +78,7 @@ class Bar implements ProgressDisplay {
     if (this.#progress !== null) this.#bar.stop();
     this.#progress = progress;
     this.#began = performance.now();
-    this.#bar.start(progress.total ?? 0, 0);
+    this.#bar.start(measureOf(progress)?.total ?? 0, 0);
   }
 
   /** `secondsLeft` is no number as long as nobody can tell. The last column stays free: some terminals would begin a line there. */
@@ -95,13 +96,14 @@ function barTexts(progress: Progress, elapsedMs: number, secondsLeft: number): s
   const name = nameOf(progress);
   const rate = rows > 0 ? `${counted(rateOf(rows, elapsedMs))} rows/s` : "";
   const soFar = rows > 0 ? `${counted(rows)} rows` : "";
-  if (total === null) return [joined(name, soFar, rate), joined(name, soFar)];
-  const share = shareOf(rows, total);
+  const measure = measureOf(progress);
+  if (measure === null) return [joined(name, soFar, rate), joined(name, soFar)];
+  const share = shareOf(measure);
   const bar = (width: number) => {
     const full = Math.floor(share * width);
     return `${name} ${"█".repeat(full)}${"░".repeat(width - full)} ${percent(share)}`;
   };
-  const of = `${counted(rows)} of ${counted(total)} rows`;
+  const of = total === null ? soFar : `${counted(rows)} of ${counted(total)} rows`;
   const left = Number.isFinite(secondsLeft) ? `${timeOf(secondsLeft)} left` : "";
   return [
     joined(bar(24), of, rate, left),
@@ -122,15 +124,28 @@ function nameOf({ step, table }: Progress): string {
 
 function lineOf(progress: Progress, elapsedMs: number): string {
   const { rows, total } = progress;
-  const rate = rateOf(rows, elapsedMs);
-  const of = total === null ? "" : ` of ${counted(total)} (${percent(shareOf(rows, total))})`;
-  const left = total === null || rate === 0 ? "" : `, ${timeOf((total - rows) / rate)} left`;
-  return `${nameOf(progress)}: ${counted(rows)} rows${of}, ${counted(rate)} rows/s${left}`;
+  const measure = measureOf(progress);
+  const share = measure === null ? 0 : shareOf(measure);
+  const done = measure === null ? "" : ` (${percent(share)})`;
+  const of = total === null ? done : ` of ${counted(total)}${done}`;
+  const left = share === 0 ? "" : `, ${timeOf((elapsedMs / 1_000) * (1 / share - 1))} left`;
+  return `${nameOf(progress)}: ${counted(rows)} rows${of}, ${counted(rateOf(rows, elapsedMs))} rows/s${left}`;
 }
 
-/** From 0 to 1: more rows may have come since they were counted. */
-function shareOf(rows: number, total: number): number {
-  return total === 0 ? 1 : Math.min(1, rows / total);
+interface Measure {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** By rows where they have been counted, else by bytes; null where nobody knows the end. */
+function measureOf({ rows, total, bytes }: Progress): Measure | null {
+  if (total !== null) return { done: rows, total };
+  return bytes === undefined ? null : { done: bytes.read, total: bytes.size };
+}
+
+/** From 0 to 1: more may have come since it was counted. */
+function shareOf({ done, total }: Measure): number {
+  return total === 0 ? 1 : Math.min(1, done / total);
 }
 
 /** Rows a second. */

@@ -65,7 +65,8 @@ async function checked(options: ImportOptions): Promise<ImportSource> {
     { directory, file },
     {
       isWanted: (table) => tables === undefined || tables.includes(table),
-      onRows: (table, rows, total) => onProgress?.({ step: "check", table, rows, total }),
+      onRows: (table, rows, total, bytes) =>
+        onProgress?.({ step: "check", table, rows, total, ...(bytes === undefined ? {} : { bytes }) }),
       goOn: () => endIfAsked(signal),
     },
   );

@@ -10,6 +10,8 @@ export interface Progress {
   readonly rows: number;
   /** Rows there are to do; null where nobody has counted. */
   readonly total: number | null;
+  /** How far the file with the rows has been read, in bytes, where its rows have not been counted. */
+  readonly bytes?: { readonly read: number; readonly size: number };
 }
 
 /** @throws INTERRUPTED where somebody has asked for an end. To be called between two steps, where ending costs nothing. */

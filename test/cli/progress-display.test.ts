@@ -72,6 +72,30 @@ describe("progress", () => {
     expect(barAt(100, 10_000_000)).toMatch(/ 1 % .* \| 11 min left$/);
   });
 
+  test("a file whose rows nobody has counted is measured by its bytes", () => {
+    vi.useFakeTimers();
+    try {
+      const checking = (read: number): Progress => ({
+        step: "check",
+        table: "notes",
+        rows: read / 100,
+        total: null,
+        bytes: { read, size: 100_000 },
+      });
+      const [bar, lines] = [terminal(true), terminal(false)];
+      const displays = [bar, lines].map((shown) => progressDisplay(shown.terminal, false));
+      for (const display of displays) display.show(checking(0));
+      vi.advanceTimersByTime(10_000);
+      for (const display of displays) display.show(checking(25_000));
+      const text = stripVTControlCharacters(bar.screen.text);
+      expect(text).toMatch(/check notes █{6}░{18} 25 % \| 250 rows \| 25 rows\/s/);
+      expect(lines.screen.text).toBe("check notes: 250 rows (25 %), 25 rows/s, 30 s left\n");
+      for (const display of displays) display.end();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("a bar where a person looks, on standard error, and gone at the end", () => {
     const { screen, out, terminal: shown } = terminal(true);
     const display = progressDisplay(shown, false);

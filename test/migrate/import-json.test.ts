@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { exportData } from "../../src/migrate/export.js";
 import { MarkingDecoder, unmarked } from "../../src/migrate/import/marked-text.js";
 import { importData } from "../../src/migrate/import.js";
+import type { Progress } from "../../src/migrate/progress.js";
 import { freshDirectory } from "../support/databases.js";
 import { folderWith, type Place, placeWith, rowsAt, sqliteWith } from "../support/places.js";
 
@@ -172,6 +173,26 @@ test("an export of SQLite keeps what it holds in columns of other types there, o
   expect(await rowsAt(plain, "SELECT a, b FROM t WHERE id = 1")).toEqual([
     { a: "0.30000000000000004", b: "99999999999999999999" },
   ]);
+});
+
+test("how far the check of a file has come is told by its bytes, of a document for all tables", async () => {
+  const { env } = await sqliteWith(
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY)",
+  );
+  const rows = Array.from({ length: 3_000 }, (_, id) => ({ id, text: "x".repeat(200) }));
+  const directory = folderWith({ "t.json": JSON.stringify(rows), all: JSON.stringify({ t: rows, u: [{ id: 1 }] }) });
+  for (const [options, table, total] of [
+    [{ directory }, "t", 3_000],
+    [{ file: join(directory, "all") }, null, 3_001],
+  ] as const) {
+    const seen: Progress[] = [];
+    await importData({ env, ...options, onProgress: (progress) => seen.push(progress) });
+    const checks = seen.filter(({ step }) => step === "check");
+    expect(new Set(checks.map((check) => check.table))).toEqual(new Set([table]));
+    expect(checks.some(({ bytes }) => bytes !== undefined && bytes.read > 0 && bytes.read < bytes.size)).toBe(true);
+    const last = checks.at(-1);
+    expect(last).toMatchObject({ rows: total, total: null, bytes: { read: last?.bytes?.size } });
+  }
 });
 
 describe("bytes that are no UTF-8 leave marks", () => {

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
 import { affinityOf } from "../../data/catalogue/sqlite-type.js";
@@ -5,6 +6,7 @@ import { exactNumber } from "../../data/conversion/numeric.js";
 import { isTimeType } from "../../data/conversion/time-column.js";
 import type { Column } from "../../data/table.js";
 import type { ExactValue, Side } from "../../engines/engine.js";
+import { onFile } from "../file-errors.js";
 import type { Decoded, FileCell, FileColumn, FileRow, ImportFile } from "./import-file.js";
 import { type JsonCell, rowsOfJson, type TableRow } from "./json-rows.js";
 import type { CheckOptions, ImportSource } from "./source.js";
@@ -39,18 +41,22 @@ function sourceOf(files: readonly JsonFile[], { isWanted }: CheckOptions): Impor
 
 /** Reads all of a file once: that it is JSON, which tables and columns it has, and how many rows. */
 async function survey(path: string, table: string | null, options: CheckOptions): Promise<Map<string, JsonFile>> {
+  const { size } = await onFile(path, () => stat(path));
   const found = new Map<string, { columns: Set<string>; rows: number }>();
   if (table !== null) found.set(table, { columns: new Set(), rows: 0 });
-  for await (const page of rowsOfJson(path, table)) {
+  let read = 0;
+  let rows = 0;
+  for await (const page of rowsOfJson(path, table, (bytes) => (read += bytes))) {
     options.goOn();
     for (const row of page) {
       const seen = found.get(row.table) ?? { columns: new Set(), rows: 0 };
       found.set(row.table, seen);
       if (row.cells === null) continue;
       seen.rows++;
+      rows++;
       for (const name of Object.keys(row.cells)) seen.columns.add(name);
-      options.onRows(row.table, seen.rows, null);
     }
+    options.onRows(table, rows, null, { read, size });
   }
   const files = [...found].map(
     ([name, { columns, rows }]) => [name, new JsonFile(path, name, table, columns, rows)] as const,

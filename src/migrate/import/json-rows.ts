@@ -20,14 +20,18 @@ export interface TableRow {
 
 /**
  * The rows of a JSON file, some at a time, without ever holding all of it. With a table's name the file is an array of its rows; without
- * one it is an object that has such an array for each table.
+ * one it is an object that has such an array for each table. `onRead` is told of each piece that is read, how many bytes it has.
  * @throws EXPORT_INVALID for anything else
  */
-export async function* rowsOfJson(path: string, table: string | null): AsyncGenerator<TableRow[]> {
+export async function* rowsOfJson(
+  path: string,
+  table: string | null,
+  onRead: (bytes: number) => void = () => undefined,
+): AsyncGenerator<TableRow[]> {
   const decoder = new MarkingDecoder();
   const reader = new Reader(path, table, decoder);
   const stream = parser.asStream({ packValues: true, streamValues: false });
-  const feeding = feed(path, decoder, stream);
+  const feeding = feed(path, decoder, stream, onRead);
   try {
     for await (const token of stream as AsyncIterable<Token>) {
       reader.take(token);
@@ -50,10 +54,16 @@ type Token = parser.Token;
 type Stream = ReturnType<typeof parser.asStream>;
 
 /** A failure to read ends the stream with it. */
-async function feed(path: string, decoder: MarkingDecoder, stream: Stream): Promise<void> {
+async function feed(
+  path: string,
+  decoder: MarkingDecoder,
+  stream: Stream,
+  onRead: (bytes: number) => void,
+): Promise<void> {
   try {
     for await (const chunk of chunksOf(path)) {
       if (stream.destroyed) return;
+      onRead(chunk.length);
       if (!stream.write(decoder.write(chunk)))
         await new Promise((resolve) => stream.once("drain", resolve).once("close", resolve));
     }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DualDbError } from "../../errors.js";
 import { onFile } from "../file-errors.js";
 import { manifestName } from "../manifest.js";
+import type { Progress } from "../progress.js";
 import { openExport } from "./exported-file.js";
 import type { ImportFile } from "./import-file.js";
 import { openDocument, openTables } from "./json-file.js";
@@ -20,7 +21,8 @@ export interface ImportSource {
 /** What the first reading of the files asks and tells. */
 export interface CheckOptions {
   isWanted(table: string): boolean;
-  onRows(table: string, rows: number, total: number | null): void;
+  /** How far it has come with the rows of a table, or of all tables of one file. */
+  onRows(table: string | null, rows: number, total: number | null, bytes?: Progress["bytes"]): void;
   /** Throws where somebody has asked for an end. */
   goOn(): void;
 }
