@@ -40,9 +40,9 @@ export function repairCommand(terminal: Terminal, finish: (status: number) => vo
 function configureRepair(command: Command): void {
   command
     .addOption(fromOption())
-    .option("--apply", "change the database; what it held before goes to repair-<time>.jsonl first")
+    .option("--apply", "change the database; what it held before goes to former-rows/repair-<time>.jsonl first")
     .option("--report <file>", "what verify --output has written, instead of comparing anew")
-    .option("--dir <folder>", "where the former rows are kept (default: the working directory)")
+    .option("--dir <folder>", "where the former rows are kept (default: former-rows)")
     .option("--settle <seconds>", "how long to wait for rows that are owed or change (default: 30)", millisecondsOf);
 }
 

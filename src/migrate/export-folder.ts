@@ -1,9 +1,9 @@
-import { mkdir, open, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { open, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { DualDbError } from "../errors.js";
 import { isMissing, onFile } from "./file-errors.js";
 import { type Manifest, manifestName, manifestText, readManifest } from "./manifest.js";
-import { openPrivateFile } from "./private-files.js";
+import { openPrivateFile, privateFolder } from "./private-files.js";
 
 const unfinished = ".part";
 
@@ -26,7 +26,7 @@ export class ExportFolder {
 
   /** @throws CONFIG_INVALID where the folder holds anything but an export, FILE_UNUSABLE */
   static async open(path: string): Promise<ExportFolder> {
-    const made = await onFile(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
+    const made = await onFile(path, () => privateFolder(path));
     const folder = new ExportFolder(path, made);
     await folder.#assertOurs();
     await folder.#write(marker, "");

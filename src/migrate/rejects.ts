@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { SourceRow } from "../data/conversion/convert.js";
 import type { Finding } from "../data/finding.js";
@@ -8,7 +9,7 @@ import { type JsonValue, rowToJson } from "../data/rows/exact-json.js";
 import type { Table } from "../data/table.js";
 import { DualDbError } from "../errors.js";
 import { onFile } from "./file-errors.js";
-import { fileOfTable, openPrivateFile } from "./private-files.js";
+import { fileOfTable, openPrivateFile, privateFolder } from "./private-files.js";
 
 /** A row that could not go over, and why: one line of `rejects/<table>.jsonl`. */
 export interface Reject extends Finding {
@@ -59,9 +60,27 @@ export class Rejects {
     const fresh = rejected.filter(({ row }) => this.#former?.take(this.#identityOf(row)) !== true);
     for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
     if (fresh.length === 0) return;
-    this.#file ??= await openPrivateFile(this.path, "a");
     const lines = fresh.map(({ row, finding }) => lineOf({ ...finding, row: rowToJson(this.#table, row) }));
-    await this.#file.appendFile(lines.join(""));
+    await this.#append(lines.join(""));
+  }
+
+  /** All of it, or nothing: where the disk is full no half line stays, and no empty file. */
+  async #append(text: string): Promise<void> {
+    this.#file ??= await this.#open();
+    const { size } = await this.#file.stat();
+    try {
+      await this.#file.appendFile(text);
+    } catch (error) {
+      await this.#file.truncate(size);
+      await this.close();
+      if (size === 0) await rm(this.path);
+      throw error;
+    }
+  }
+
+  async #open(): Promise<FileHandle> {
+    await privateFolder(dirname(this.path));
+    return openPrivateFile(this.path, "a");
   }
 
   /** The run has seen the whole table: rows that were set aside before and were not refused this time are taken off the file. */
@@ -74,22 +93,28 @@ export class Rejects {
   /** Leaves only some of the lines, and no file where that is none. */
   async keep(isKept: (reject: Reject) => boolean, always = false): Promise<void> {
     const partial = `${this.path}.partial`;
+    try {
+      const { kept, dropped } = await this.#copyKept(partial, isKept);
+      if (kept === 0) await rm(this.path);
+      else if (always || dropped > 0) await rename(partial, this.path);
+    } finally {
+      await rm(partial, { force: true });
+    }
+  }
+
+  async #copyKept(partial: string, isKept: (reject: Reject) => boolean) {
     const file = await openPrivateFile(partial, "w");
     const count = { kept: 0, dropped: 0 };
     try {
       for await (const { reject, line } of rejectsIn(this.path)) {
-        if (!isKept(reject)) count.dropped++;
-        else {
-          count.kept++;
-          await file.appendFile(`${line}\n`);
-        }
+        const kept = isKept(reject);
+        if (kept) await file.appendFile(`${line}\n`);
+        count[kept ? "kept" : "dropped"]++;
       }
+      return count;
     } finally {
       await file.close();
     }
-    if (count.kept === 0) await rm(this.path);
-    if (count.kept > 0 && (always || count.dropped > 0)) await rename(partial, this.path);
-    else await rm(partial);
   }
 
   async close(): Promise<void> {

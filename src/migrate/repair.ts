@@ -19,7 +19,7 @@ export interface RepairOptions extends ToolOptions {
   readonly apply?: boolean | undefined;
   /** A file that `verify` has written, instead of a comparison anew. */
   readonly report?: string | undefined;
-  /** The folder for the file with the former rows; the working directory by default. */
+  /** The folder for the file with the former rows, `former-rows` by default. */
   readonly directory?: string | undefined;
   /** As of `verify`, in milliseconds. */
   readonly settleMs?: number | undefined;
@@ -92,7 +92,7 @@ class Repair {
     this.#options = options;
     this.#beganAt = clock();
     this.#from = sourceOf(scene, options.from);
-    this.#former = new FormerRows(options.directory ?? ".", this.#beganAt);
+    this.#former = new FormerRows(options.directory ?? "former-rows", this.#beganAt);
     const tables = { graph: scene.graph, dependents: scene.pairing.dependents };
     const mending = { from: this.#from, sqlite, postgres, ...tables, former: this.#former, timeoutMs, clock };
     this.#mender =

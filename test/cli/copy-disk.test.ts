@@ -68,7 +68,7 @@ describe.runIf(canMount)("a disk that fills up", () => {
     },
   );
 
-  test("below the folder of rejects: an error that says so, and the same again sets every row aside once", async () => {
+  test("below the folder of rejects: an error that says so, no half line, and the same again sets every row aside once", async () => {
     const disk = smallDisk(100);
     const { file, url } = await databases(refusing.sqlite, refusing.postgres);
     const rejects = join(disk.folder, "rejects");
@@ -77,11 +77,13 @@ describe.runIf(canMount)("a disk that fills up", () => {
     expect(full).toMatchObject({ status: 1, err: "" });
     expect(JSON.parse(full.out)).toMatchObject({ ok: false, error: { code: "FILE_UNUSABLE" } });
     expect(full.out).toContain("ENOSPC");
+    const path = join(rejects, "notes.jsonl");
+    expect(existsSync(path) ? readFileSync(path, "utf8") : "").toMatch(/(^|\n)$/);
     disk.grow(4_096);
     expect((await dualdb(...args)).status).toBe(3);
     const refused = Array.from({ length: 500 }, (_, index) => String(4 * (index + 1)));
-    expect(linesOf(join(rejects, "notes.jsonl")).map(({ key }) => key)).toEqual(refused);
-    expect(linesOf(join(rejects, "notes.jsonl")).every(({ row }) => String(row.text).length === 500)).toBe(true);
+    expect(linesOf(path).map(({ key }) => key)).toEqual(refused);
+    expect(linesOf(path).every(({ row }) => String(row.text).length === 500)).toBe(true);
     expect(await runAt(url, "SELECT count(*)::int AS n FROM notes")).toEqual([{ n: 1_500 }]);
   });
 });

@@ -1,12 +1,12 @@
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TableGraph } from "../../data/graph.js";
 import { rowToJson } from "../../data/rows/exact-json.js";
 import { rowsOf } from "../../data/rows/rows.js";
 import type { ExactValue } from "../../engines/engine.js";
 import type { End, Plan } from "../../shadow/batch.js";
 import { onFile } from "../file-errors.js";
-import { openPrivateFile } from "../private-files.js";
+import { openPrivateFile, privateFolder } from "../private-files.js";
 
 /**
  * What the target held before it was mended: one JSON object a line with the table, the key and the row, to the bit. The file is there from
@@ -43,8 +43,13 @@ export class FormerRows {
     await this.#file?.close();
   }
 
+  async #open(): Promise<FileHandle> {
+    await privateFolder(dirname(this.#wanted));
+    return openPrivateFile(this.#wanted, "wx");
+  }
+
   async #write(text: string): Promise<void> {
-    this.#file ??= await openPrivateFile(this.#wanted, "wx");
+    this.#file ??= await this.#open();
     await this.#file.writeFile(text);
     await this.#file.datasync();
   }
