@@ -1,13 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Side } from "../engines/engine.js";
-import { type CopiedTable, type CopyReport, copy, type FindingCount } from "../migrate/copy.js";
+import { type CopiedTable, type CopyReport, copy, type FindingCount, type StuckSequence } from "../migrate/copy.js";
 import { reasonText } from "./reason.js";
 import { counted, inColumns, printable, type Terminal, write } from "./terminal.js";
 import { type Already, type OwnOptions, toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, from, to, paired, tables: [{ table, read, written, alreadyThere, setAside, extra, milliseconds,
-findings: [{ column, reason, action, count, keys }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text, refused? }], milliseconds,
+findings: [{ column, reason, action, count, keys }], sequences that could not be set: [{ column, sequence, lacking }] }], leftOut: [{ table, reason }], rejects, created: [sql], notes: [{ table, column, text, refused? }], milliseconds,
 error?: { code, message, side, table, column, details } }. Of each table, read = written + alreadyThere + setAside.
 
 Exit status: 0 both have the same rows; 3 rows were set aside, or are only on the side that was filled, tables were left out, or indexes and
@@ -82,10 +82,16 @@ function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
     if (!quiet || isAmiss(table)) line(isAmiss(table) ? "yellow" : "green", lines[index] ?? "");
     for (const finding of table.findings) line("yellow", `    ${findingText(table.table, finding)}`, 6);
   });
+  for (const { table, sequences } of tables)
+    for (const one of sequences) line("yellow", `  ${stuckText(table, one)}`, 4);
   for (const { table, reason } of leftOut) line("yellow", `  ${table} was left out: ${reason}`, 4);
   if (rejects !== null)
     line("yellow", `Rows set aside are in ${rejects}: correct them, then run ${retrying(rejects)}.`, 0);
   if (tables.some(hasExtra)) line("yellow", aboutExtra(report), 0);
+}
+
+function stuckText(table: string, { column, sequence, lacking }: StuckSequence): string {
+  return `${table}: the sequence ${sequence} of ${column} stays where it was, since this user lacks ${lacking.join(", ")} on it: raise it with setval() before PostgreSQL gives numbers`;
 }
 
 function isAmiss(table: CopiedTable): boolean {

@@ -13,8 +13,8 @@ The JSON document: { ok, equal, from: the side whose rows count, armed, beganAt,
 orphans, schema, search }. tables: [{ table, sqlite, postgres: rows; equal, missing, extra, different, refused, owed;
 differences: the first 1,000 of [{ table, key, kind: missing | extra | different | refused | owed, columns?, column?,
 reason? }] }]; keyless: [{ table, reason, sqlite, postgres, refused, same: null where rows came or went all the time }];
-notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, last, highest }]; orphans: [{ side,
-table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says nothing about rows;
+notCompared: [{ table, reason }]; sequences behind their column: [{ table, column, sequence, last, highest, readable:
+whether it may be asked }]; orphans: [{ side, table, columns, parent, rows }]; schema: [{ table, side that lacks it, kind, columns }], which says nothing about rows;
 search: { words, missed: [{ side, key }] } or null.
 
 Exit status: 0 equal; 3 something differs, is refused or still owed; 1 could not tell.`;
@@ -149,10 +149,12 @@ function printOthers(report: VerifyReport, terminal: Terminal, quiet: boolean): 
 /** While SQLite is primary nobody asks PostgreSQL for a number, and the change of the primary sets its counters. */
 function countersBehind({ sequences, armed, from }: VerifyReport): string[] {
   if (armed && from === "sqlite") return [];
-  return sequences.map(
-    ({ table, column, last, highest }) =>
-      `${table}: PostgreSQL's counter for ${column} is at ${last ?? "its beginning"}, and the highest value is ${highest}: raise it with setval()`,
-  );
+  return sequences.map(({ table, column, sequence, last, highest, readable }) => {
+    const counter = `${table}: PostgreSQL's counter for ${column}`;
+    if (!readable)
+      return `${counter} may be behind the highest value, ${highest}: nobody can tell without SELECT on ${sequence}`;
+    return `${counter} is at ${last ?? "its beginning"}, and the highest value is ${highest}: raise it with setval()`;
+  });
 }
 
 function printKeyless(report: KeylessReport, rowsText: string, terminal: Terminal): void {

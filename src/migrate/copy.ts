@@ -14,7 +14,7 @@ import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { type Run, recordingFailure, recordRun } from "./runs.js";
 
-export type { CopiedTable, CopyReport, FindingCount, LeftOut } from "./copy/report.js";
+export type { CopiedTable, CopyReport, FindingCount, LeftOut, StuckSequence } from "./copy/report.js";
 
 /** What `copy` takes beside the options of every tool. */
 export interface CopyOptions extends ToolOptions {

@@ -12,7 +12,15 @@ export type { JournalSummary } from "../shadow/journal.js";
 export type { Conflict } from "../shadow/recovery.js";
 export type { Refused, SideStatus, Told } from "../shadow/side-status.js";
 export type { PostgresState, SqliteState } from "../shadow/state.js";
-export { type CopiedTable, type CopyOptions, type CopyReport, copy, type FindingCount, type LeftOut } from "./copy.js";
+export {
+  type CopiedTable,
+  type CopyOptions,
+  type CopyReport,
+  copy,
+  type FindingCount,
+  type LeftOut,
+  type StuckSequence,
+} from "./copy.js";
 export type { DatabaseFacts } from "./doctor/facts.js";
 export type { ScannedTable } from "./doctor/scan.js";
 export { type DoctorOptions, type DoctorReport, doctor, type FindingGroup, type Problem } from "./doctor.js";

@@ -187,7 +187,9 @@ async function check(
     onProgress?.({ step: "check", table: table.name, rows: 0, total: null });
     orphans.push(...(await orphansOf(graph, table, { sqlite, postgres, timeoutMs })));
   }
-  const sequences = await postgres.transaction({ mode: "read", timeoutMs }, (reader) => behindSequences(reader, pairs));
+  const sequences = await postgres.transaction({ mode: "read", timeoutMs }, (reader) =>
+    behindSequences(reader, pairing.tables),
+  );
   const search = await checkSearch(pairing.tables, sqlite, postgres);
   return { sequences, orphans, schema: pairs.flatMap(schemaDifferences), search };
 }

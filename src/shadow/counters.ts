@@ -9,29 +9,49 @@ export interface Counter {
   readonly sequence: string;
   /** By PostgreSQL's name. */
   readonly column: string;
-  /** Whether this user may set it. */
-  readonly settable: boolean;
+  /** Whether this user may ask where it stands. */
+  readonly readable: boolean;
+  /** The privileges on it that this user lacks to set it: `SELECT`, `UPDATE`. */
+  readonly lacking: readonly string[];
 }
 
-/** The counters of these tables: an identity's sequence hangs on its column, a default hangs on the sequence that it asks. */
+/**
+ * The counters of these tables: an identity's sequence hangs on its column, a default hangs on the sequence that it asks, whoever owns
+ * that. A default that makes a text of the number is nobody's counter.
+ */
 export async function countersOf(postgres: Transaction, tables: readonly Table[]): Promise<Counter[]> {
   const byName = new Map(tables.map((table) => [nameOn("postgres", table), table]));
   const rows = await postgres.query(sql`
     SELECT DISTINCT t.relname AS name, s.oid::regclass::text AS sequence, a.attname AS column,
-      has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE') AS settable
+      has_sequence_privilege(s.oid, 'SELECT') AS selects, has_sequence_privilege(s.oid, 'UPDATE') AS updates,
+      has_sequence_privilege(s.oid, 'SELECT, USAGE') AS readable
     FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory = 'N'
       LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
       JOIN pg_depend p ON (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass)
         OR (p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass AND p.refobjid = t.oid AND p.refobjsubid = a.attnum
           AND p.deptype IN ('a', 'i'))
       JOIN pg_class s ON s.relkind = 'S' AND s.oid = CASE WHEN p.objid = d.oid AND p.classid = 'pg_attrdef'::regclass THEN p.refobjid ELSE p.objid END
       JOIN pg_sequence q ON q.seqrelid = s.oid AND q.seqincrement > 0
-    WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = ANY (${[...byName.keys()]}::text[])`);
-  return rows.flatMap(({ name, sequence, column, settable }) => {
+    WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = ANY (${[...byName.keys()]}::text[])
+    ORDER BY name, sequence`);
+  return rows.flatMap(({ name, sequence, column, selects, updates, readable }) => {
     const table = byName.get(String(name));
     if (table === undefined) return [];
-    return { table, sequence: String(sequence), column: String(column), settable: settable === true };
+    const lacking = [...(selects === true ? [] : ["SELECT"]), ...(updates === true ? [] : ["UPDATE"])];
+    return {
+      table,
+      sequence: String(sequence),
+      column: String(column),
+      readable: readable === true,
+      lacking,
+    };
   });
+}
+
+/** The column of a counter by SQLite's name, where SQLite has it. */
+export function columnCounted({ table, column }: Counter): string {
+  return table.columns.find((candidate) => nameOn("postgres", candidate) === column)?.name ?? column;
 }
 
 /** The highest number that was ever given to a row of a table, by the table's name: it is not given again, though the row be gone. */
@@ -48,14 +68,14 @@ export async function givenBySqlite(sqlite: Transaction): Promise<GivenNumbers> 
 
 /**
  * Has the counters go on behind the highest value of their columns, and behind what SQLite has given, in one round trip. They never go
- * back.
+ * back. Those that this user may not set stay where they are, and are returned.
  */
 export async function advance(
   postgres: Transaction,
   counters: readonly Counter[],
   given: GivenNumbers = noneGiven,
-): Promise<void> {
-  const texts = counters.map((counter) => {
+): Promise<Counter[]> {
+  const texts = counters.filter(isSettable).map((counter) => {
     const { table, sequence, column } = counter;
     const values = [
       `max(${quote(column)})::bigint`,
@@ -67,6 +87,11 @@ export async function advance(
       WHERE q.seqrelid = ${literal(sequence)}::regclass AND (h.n > s.last_value OR (h.n = s.last_value AND NOT s.is_called))`;
   });
   if (texts.length > 0) await postgres.script(texts.join(";\n"));
+  return counters.filter((counter) => !isSettable(counter));
+}
+
+function isSettable({ lacking }: Counter): boolean {
+  return lacking.length === 0;
 }
 
 /** SQLite keeps its counters in a table that comes with the first AUTOINCREMENT. */
@@ -75,9 +100,10 @@ async function hasCounters(sqlite: Transaction): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Those of PostgreSQL's counters of keys. */
+/** Those of PostgreSQL's counters of keys, as far as this user may ask them. */
 export async function givenByPostgres(postgres: Transaction, tables: readonly Table[]): Promise<GivenNumbers> {
-  const counters = (await countersOf(postgres, tables)).filter(countsRows);
+  const all = await countersOf(postgres, tables);
+  const counters = all.filter((counter) => counter.readable && countsRows(counter));
   const sequences = counters.map(({ sequence }) => sequence);
   const rows = await postgres.query(
     sql`SELECT pg_sequence_last_value(s.name::regclass) AS last FROM unnest(${sequences}::text[]) WITH ORDINALITY AS s (name, n) ORDER BY s.n`,

@@ -187,12 +187,8 @@ export class Flip {
    */
   async #advanceCounters(postgres: Transaction): Promise<void> {
     const { sqlite, graph } = this.#pair;
-    const counters = await countersOf(postgres, graph.tables);
-    await advance(
-      postgres,
-      counters.filter(({ settable }) => settable),
-      await sqlite.transaction({ mode: "read" }, givenBySqlite),
-    );
+    const given = await sqlite.transaction({ mode: "read" }, givenBySqlite);
+    await advance(postgres, await countersOf(postgres, graph.tables), given);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { CopyReport } from "../../src/migrate/copy.js";
 import type { Progress } from "../../src/migrate/progress.js";
 import { openAt } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
+import { freshRole } from "../support/role.js";
 import { apart, counts, databases, linesOf, numbers } from "../support/strangers.js";
 
 function statement(sql: string, values: readonly unknown[]) {
@@ -31,6 +32,30 @@ describe("two databases that are no pair", () => {
       await runAt(both.url, "SELECT count(*)::int AS n, count(*) FILTER (WHERE id = 6)::int AS six FROM t"),
     ).toEqual([{ n: 25_001, six: 1 }]);
     expect((await both.copy()).rejects).toBeNull();
+  });
+
+  test("a sequence that the user may not set stays behind, and is named with what is missing", async () => {
+    const both = await databases(
+      `CREATE TABLE seats (seatId INTEGER PRIMARY KEY); CREATE TABLE tickets (id INTEGER PRIMARY KEY, no INTEGER);
+       INSERT INTO seats VALUES (4); INSERT INTO tickets VALUES (5, 9);`,
+      `CREATE SEQUENCE numbers MAXVALUE 8; CREATE TABLE seats (seat_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+       CREATE TABLE tickets (id serial PRIMARY KEY, no bigint DEFAULT nextval('numbers'))`,
+    );
+    const grants = `GRANT SELECT, INSERT, UPDATE ON seats, tickets TO ROLE; GRANT SELECT ON tickets_id_seq TO ROLE;
+      GRANT SELECT, UPDATE ON numbers TO ROLE`;
+    const { url: postgres } = await freshRole(both.url, grants);
+    const { tables } = await both.copy({ postgres });
+    expect(tables.map(({ table, written, sequences }) => ({ table, written, sequences }))).toEqual([
+      {
+        table: "seats",
+        written: 1,
+        sequences: [{ column: "seatId", sequence: "seats_seat_id_seq", lacking: ["SELECT", "UPDATE"] }],
+      },
+      { table: "tickets", written: 1, sequences: [{ column: "id", sequence: "tickets_id_seq", lacking: ["UPDATE"] }] },
+    ]);
+    // As far as it goes.
+    expect(await runAt(both.url, "SELECT last_value::int AS last FROM numbers")).toEqual([{ last: 8 }]);
+    await both.expectEqual();
   });
 
   test.each([1, 7, 1_000])(

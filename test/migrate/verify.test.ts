@@ -11,6 +11,7 @@ import { openAt, script } from "../support/libsql.js";
 import { until } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { configOf } from "../support/postgres-config.js";
+import { freshRole } from "../support/role.js";
 
 const untouched = { missing: 0, extra: 0, different: 0, refused: 0, owed: 0, differences: [] };
 
@@ -217,7 +218,15 @@ describe("databases that are no pair", () => {
     await engine.close();
     await runAt(both.postgres, "INSERT INTO children VALUES (2, 99, 5)");
     const report = await verify({ ...both, env: {} });
-    expect(report.sequences).toEqual([{ table: "parents", column: "id", last: null, highest: "7" }]);
+    const sequence = {
+      table: "parents",
+      column: "id",
+      sequence: "parents_id_seq",
+      last: null,
+      highest: "7",
+      readable: true,
+    };
+    expect(report.sequences).toEqual([sequence]);
     expect(report.orphans).toEqual([
       { side: "sqlite", table: "children", columns: ["parent"], parent: "parents", rows: 1 },
       { side: "postgres", table: "children", columns: ["parent"], parent: "parents", rows: 1 },
@@ -232,6 +241,25 @@ describe("databases that are no pair", () => {
     expect(report.equal).toBe(false);
     await runAt(both.postgres, "SELECT setval(pg_get_serial_sequence('parents', 'id'), 7)");
     expect((await verify({ ...both, env: {} })).sequences).toEqual([]);
+  });
+
+  test("a counter is found by the default that asks it, whoever owns it, and said where it may not be asked", async () => {
+    const both = await strangers(
+      `CREATE TABLE tickets (id INTEGER PRIMARY KEY, no INTEGER, label TEXT); CREATE TABLE seats (id INTEGER PRIMARY KEY);
+       INSERT INTO tickets VALUES (5, 9, 'L3'); INSERT INTO seats VALUES (4)`,
+      `CREATE SEQUENCE numbers; CREATE SEQUENCE labels;
+       CREATE TABLE tickets (id int PRIMARY KEY, no bigint DEFAULT nextval('numbers'), label text DEFAULT 'L' || nextval('labels'));
+       CREATE TABLE seats (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+       INSERT INTO tickets VALUES (5, 9, 'L3'); INSERT INTO seats OVERRIDING SYSTEM VALUE VALUES (4); SELECT nextval('numbers')`,
+    );
+    const grants = "GRANT SELECT ON tickets, seats TO ROLE; GRANT USAGE ON numbers TO ROLE";
+    const { url: postgres } = await freshRole(both.postgres, grants);
+    const report = await verify({ ...both, postgres, env: {} });
+    expect(report).toMatchObject({ equal: false, tables: [{ equal: 1 }, { equal: 1 }] });
+    expect(report.sequences).toEqual([
+      { table: "seats", column: "id", sequence: "seats_id_seq", last: null, highest: "4", readable: false },
+      { table: "tickets", column: "no", sequence: "numbers", last: "1", highest: "9", readable: true },
+    ]);
   });
 });
 

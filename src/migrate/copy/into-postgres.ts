@@ -182,10 +182,11 @@ class IntoPostgres {
   }
 
   async #finish(one: TableRun): Promise<CopiedTable> {
+    const { table, tally } = one;
     const given = await givenBySqlite(this.#source);
-    if (one.tally.written > 0) await this.#transactions.lasting((target) => tidyTable(target, one.table, given));
-    else if (given.has(one.table.name))
-      await this.#transactions.lasting((target) => advanceCounters(target, one.table, given));
+    const { lasting } = this.#transactions;
+    if (tally.written > 0) tally.stuck(await lasting((target) => tidyTable(target, table, given)));
+    else if (given.has(table.name)) tally.stuck(await lasting((target) => advanceCounters(target, table, given)));
     return one.finish();
   }
 

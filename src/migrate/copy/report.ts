@@ -1,6 +1,7 @@
 import type { DefinitionNote } from "../../data/definition/definition.js";
 import type { Finding } from "../../data/finding.js";
 import type { Side } from "../../engines/engine.js";
+import { type Counter, columnCounted } from "../../shadow/counters.js";
 
 /** What `copy` has done. */
 export interface CopyReport {
@@ -40,6 +41,15 @@ export interface CopiedTable {
   readonly extra: number | null;
   readonly milliseconds: number;
   readonly findings: readonly FindingCount[];
+  /** Sequences of PostgreSQL that were to go on behind the new rows, and that this user may not set: they stay where they are. */
+  readonly sequences: readonly StuckSequence[];
+}
+
+/** A sequence that gives a column its numbers, and the privileges on it that this user lacks to set it. */
+export interface StuckSequence {
+  readonly column: string;
+  readonly sequence: string;
+  readonly lacking: readonly string[];
 }
 
 /** Findings that are alike. */
@@ -62,6 +72,7 @@ export class Tally {
   alreadyThere = 0;
   setAside = 0;
   extra: number | null = null;
+  #sequences: readonly StuckSequence[] = [];
   readonly #findings = new Map<string, FindingCount & { readonly keys: string[] }>();
   readonly #began = performance.now();
 
@@ -74,6 +85,14 @@ export class Tally {
     const before = this.#findings.get(kind) ?? { column, reason, action, count: 0, keys: [] };
     if (before.keys.length < mostKeys) before.keys.push(key);
     this.#findings.set(kind, { ...before, count: before.count + 1 });
+  }
+
+  stuck(counters: readonly Counter[]): void {
+    this.#sequences = counters.map((counter) => ({
+      column: columnCounted(counter),
+      sequence: counter.sequence,
+      lacking: counter.lacking,
+    }));
   }
 
   /** The table's line in the report. Throws where the numbers do not add up, which no data can cause. */
@@ -93,6 +112,7 @@ export class Tally {
       extra,
       milliseconds,
       findings: [...this.#findings.values()],
+      sequences: this.#sequences,
     };
   }
 }

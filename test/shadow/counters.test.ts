@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { openPostgres } from "../../src/engines/postgres.js";
+import { silentLogger } from "../../src/logger.js";
+import { givenByPostgres } from "../../src/shadow/counters.js";
+import { freshPostgres } from "../support/databases.js";
+import { runAt } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
+import { freshRole } from "../support/role.js";
+
+const table = {
+  name: "tickets",
+  columns: [{ name: "id", kind: "bigint" as const, notNull: true }],
+  key: ["id"],
+  uniques: [],
+  foreignKeys: [],
+};
+
+test("a counter that the user may not ask has given nothing that could be told, and ends nothing", async () => {
+  const url = await freshPostgres();
+  await runAt(url, "CREATE TABLE tickets (id serial PRIMARY KEY); INSERT INTO tickets DEFAULT VALUES");
+  const role = await freshRole(url, "GRANT SELECT ON tickets TO ROLE");
+  const givenTo = async (user: string) => {
+    const postgres = openPostgres({ config: configOf(user), logger: silentLogger });
+    try {
+      return await postgres.transaction({ mode: "read" }, (transaction) => givenByPostgres(transaction, [table]));
+    } finally {
+      await postgres.close();
+    }
+  };
+  expect(await givenTo(url)).toEqual(new Map([["tickets", 1n]]));
+  expect(await givenTo(role.url)).toEqual(new Map());
+});
