@@ -12,6 +12,7 @@ import { retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
 import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
+import { assertNoRowSecurity } from "./row-security.js";
 import { type Run, recordingFailure, recordRun } from "./runs.js";
 
 export type { CopiedTable, CopyReport, FindingCount, LeftOut, StuckSequence } from "./copy/report.js";
@@ -37,7 +38,7 @@ export interface CopyOptions extends ToolOptions {
  * Else every row of the source as of one moment; rows that only the target has are left alone. Killed at any point and started again it
  * ends exact, and a second run changes nothing. Rows that cannot go are set aside in a folder, one file a table.
  * @throws NOT_PRIMARY where the rows of a pair are to be overwritten by those that follow them. CONSTRAINT_VIOLATED where `strict` meets
- * a row that cannot go. CONFIG_INVALID, FINALIZED, PAIR_MISMATCH, INTERRUPTED.
+ * a row that cannot go. ACCESS_DENIED where row-level security holds for the user. CONFIG_INVALID, FINALIZED, PAIR_MISMATCH, INTERRUPTED.
  */
 export async function copy(options: CopyOptions = {}): Promise<CopyReport> {
   const createFile = options.createTables === true && options.from === "postgres";
@@ -116,6 +117,7 @@ async function copyTables(run: CopyRun, from: Side, retry: boolean): Promise<Cop
   const lacking = new Set(scene.pairing.missing.filter(({ side }) => side !== from).map(({ table }) => table));
   const whole = scene.pairing.tables.filter(({ name }) => !lacking.has(name));
   const all = [...whole, ...scene.pairing.keyless];
+  await assertNoRowSecurity(run.databases.postgres, all);
   if (retry) return { tables: await retryRejects(run, from, scene.states === null ? all : whole), leftOut: [] };
   if (scene.states !== null) return { tables: await copyInPair(run, from, whole), leftOut: [] };
   if (from === "sqlite") return copyIntoPostgres(run, all);

@@ -58,6 +58,23 @@ describe("two databases that are no pair", () => {
     await both.expectEqual();
   });
 
+  test("row-level security that holds for the user is said before anything is copied", async () => {
+    const text = "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE u (id INTEGER PRIMARY KEY);";
+    const both = await databases(`${text} INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)`, text);
+    const grants = "GRANT SELECT, INSERT, UPDATE ON t, u TO ROLE; ALTER TABLE u ENABLE ROW LEVEL SECURITY";
+    const { url: postgres } = await freshRole(both.url, grants);
+    for (const from of ["sqlite", "postgres"] as const) {
+      const error = await both.copy({ postgres, from }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: "ACCESS_DENIED", table: "u" });
+      expect(String(error)).toContain("row-level security holds for this user in u: ");
+    }
+    expect(counts(await both.copy({ postgres, tables: ["t"] }))).toEqual([["t", 1, 1, 0, 0, 0]]);
+    expect(counts(await both.copy())).toEqual([
+      ["t", 1, 0, 1, 0, 0],
+      ["u", 1, 1, 0, 0, 0],
+    ]);
+  });
+
   test.each([1, 7, 1_000])(
     "values of any kind in any column arrive as the mirror would carry them, %i rows at a time",
     async (batchSize) => {
