@@ -9,9 +9,9 @@ import { toolCommand } from "./tool.js";
 const jsonHelp = `
 The JSON document: { ok, healthy, databases, problems, tables, findings }. healthy is null where a database cannot be
 looked at. databases: [{ side, name, version, encryption, error: { code, message }, problems }]; problems: [{ severity:
-error | warning | note, side, table, column, problem, next }]; tables: [{ table, rows, refused: how many of
-them would not arrive, planned: whether the table is yet to be made }]; findings: [{ table, column, reason, action:
-altered | wrapped | refused, count, keys: the first ten }].
+error | warning | note, side, table, column, problem, stops: what does not work before it is mended, or null, next }];
+tables: [{ table, rows, refused: how many of them would not arrive, planned: whether the table is yet to be made }];
+findings: [{ table, column, reason, action: altered | wrapped | refused, count, keys: the first ten, none without a key }].
 
 Exit status: 0 every row would arrive as it is; 3 something would not; 1 a database cannot be looked at.`;
 
@@ -44,7 +44,9 @@ function print(report: DoctorReport, terminal: Terminal, quiet: boolean): void {
   const shown = report.problems.filter(({ severity }) => severity !== "note");
   shown.forEach((problem, index) => {
     printProblem(problem, terminal);
-    if (problem.next !== shown[index + 1]?.next) line(terminal, "dim", `${indent}${problem.next}`);
+    const following = shown[index + 1];
+    const advice = adviceOn(problem);
+    if (following === undefined || adviceOn(following) !== advice) line(terminal, "dim", `${indent}${advice}`);
   });
   const notes = report.problems.length - shown.length;
   if (!quiet && notes > 0) line(terminal, "dim", `${countedAs("note", notes)} more with --json`);
@@ -64,6 +66,10 @@ const labels: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" 
 function printProblem({ severity, side, table, column, problem }: Problem, terminal: Terminal): void {
   const where = [labels[side], table, column].filter((part) => part !== null).join(" ");
   line(terminal, severity === "error" ? "red" : "yellow", `${severity.padEnd(7)}  ${where}: ${problem}`);
+}
+
+function adviceOn({ stops, next }: Problem): string {
+  return `Stops ${stops ?? "nothing"}. ${next}`;
 }
 
 function printTables({ tables }: DoctorReport, terminal: Terminal): void {
@@ -90,12 +96,13 @@ const meanings: Record<FindingGroup["action"], string> = {
 function printGroup({ table, column, reason, action, count, keys }: FindingGroup, terminal: Terminal): void {
   const where = column === "" ? table : `${table}.${column}`;
   line(terminal, colours[action], `${action.padEnd(7)}  ${where}: ${reasonText(reason)}: ${countedAs("row", count)}`);
+  line(terminal, "dim", `${indent}${meanings[action]}; ${keysText(keys, count)}`);
+}
+
+function keysText(keys: readonly string[], count: number): string {
+  if (keys.length === 0) return "the table has no key to name it by";
   const more = count > keys.length ? `, and ${counted(count - keys.length)} more` : "";
-  line(
-    terminal,
-    "dim",
-    `${indent}${meanings[action]}; ${count === 1 ? "key" : "keys"} ${keys.map(printable).join("  ")}${more}`,
-  );
+  return `${count === 1 ? "key" : "keys"} ${keys.map(printable).join("  ")}${more}`;
 }
 
 function printVerdict(report: DoctorReport, terminal: Terminal): void {

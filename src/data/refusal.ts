@@ -85,6 +85,16 @@ export function refusedAsDuplicate(
   return { column: listed(table, side, columns), reason: side === "postgres" ? `${duplicate} (${name})` : duplicate };
 }
 
+/** Whether a row is refused for want of the one that its foreign key points to. */
+export function isOrphaned({ reason }: RefusedBecause): boolean {
+  return reason === orphaned || reason.startsWith(`${orphaned} (`);
+}
+
+/** Whether it is the whole row that is too large, and none of its values by itself. */
+export function isTooWide({ reason }: RefusedBecause): boolean {
+  return reason.startsWith(largerThanAPage);
+}
+
 function listed(table: Table, side: Side, columns: readonly string[]): string {
   const names = new Map(table.columns.map((column) => [nameOn(side, column), column.name]));
   return columns.map((name) => names.get(name) ?? name).join(", ");
@@ -130,6 +140,7 @@ const meanings: Readonly<Record<string, string>> = {
   "23503": orphaned,
   "23505": duplicate,
   "23514": checkFailed,
+  "23P01": "another row excludes it",
   "42P07": "something of that name is there already",
   "54000": "larger than an index or a search vector can hold",
   "NOT NULL": nullRefused,

@@ -1,3 +1,4 @@
+import type { MissingColumn, Pairing } from "../data/catalogue/discover.js";
 import type { TableStatement } from "../data/definition/definition.js";
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -76,7 +77,7 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
     to: from === "sqlite" ? "postgres" : "sqlite",
     paired: scene.states !== null,
     tables,
-    leftOut: [...(options.retryRejects === true ? [] : unmatched(scene)), ...leftOut],
+    leftOut: [...(options.retryRejects === true ? [] : unmatched(scene, from)), ...leftOut],
     rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
     created,
     notes: [...(made?.notes ?? []), ...refused],
@@ -114,9 +115,10 @@ function runOf({ tables, leftOut, rejects }: CopyReport, beganAt: number, option
 
 async function copyTables(run: CopyRun, from: Side, retry: boolean): Promise<Copied> {
   const { scene } = run;
-  const lacking = new Set(scene.pairing.missing.filter(({ side }) => side !== from).map(({ table }) => table));
-  const whole = scene.pairing.tables.filter(({ name }) => !lacking.has(name));
-  const all = [...whole, ...scene.pairing.keyless];
+  const { pairing } = scene;
+  const lacking = new Set(lackingColumns(pairing, from).map(({ table }) => table));
+  const whole = pairing.tables.filter(({ name }) => !lacking.has(name));
+  const all = [...whole, ...pairing.keyless.filter(({ name }) => !lacking.has(name))];
   await assertNoRowSecurity(run.databases.postgres, all);
   if (retry) return { tables: await retryRejects(run, from, scene.states === null ? all : whole), leftOut: [] };
   if (scene.states !== null) return { tables: await copyInPair(run, from, whole), leftOut: [] };
@@ -150,10 +152,16 @@ function sourceOf(wanted: Side | undefined, states: PairState | null): Side {
 }
 
 /** Tables that are not looked at. In a pair that is one without a key, too: nothing says which of its rows are owed. */
-function unmatched({ pairing, states }: Scene): LeftOut[] {
+function unmatched({ pairing, states }: Scene, from: Side): LeftOut[] {
   const keyless = new Set(states === null ? pairing.keyless.map(({ name }) => name) : []);
+  const missing = new Set([...pairing.missing, ...lackingColumns(pairing, from)]);
   return [
     ...pairing.unmirrored.filter(({ table }) => !keyless.has(table)),
-    ...pairing.missing.map(({ side, table, column }) => ({ table, reason: `${side} has no column ${column}` })),
+    ...[...missing].map(({ side, table, column }) => ({ table, reason: `${side} has no column ${column}` })),
   ];
+}
+
+/** Columns without which the target cannot take a table: in one that has no key nobody could find the rows again to fill them in. */
+function lackingColumns({ pairs }: Pairing, from: Side): MissingColumn[] {
+  return pairs.flatMap(({ missing }) => missing).filter(({ side }) => side !== from);
 }

@@ -7,43 +7,41 @@ import {
   type Pairing,
   pairTables,
   surveyPairing,
-  type TablePair,
 } from "../data/catalogue/discover.js";
-import { componentsOf } from "../data/components.js";
 import type { Finding } from "../data/finding.js";
-import { TableGraph } from "../data/graph.js";
 import type { Table } from "../data/table.js";
-import type { Engine, Side, Transaction } from "../engines/engine.js";
+import type { Engine, PostgresEngine, Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
-import { configFor, epochsFor, onlyTables, openEngine } from "./databases.js";
+import { configFor, type Engines, epochsFor, onlyTables, openEngine } from "./databases.js";
 import { type DatabaseFacts, factsOf, unreachable } from "./doctor/facts.js";
+import { familiesOf } from "./doctor/families.js";
 import { FindingGroups } from "./doctor/groups.js";
 import { type Plan, planTables, presentTables } from "./doctor/plan.js";
-import { privilegeProblems } from "./doctor/privileges.js";
-import { reading } from "./doctor/reading.js";
-import { findBereft, findDuplicates, findOrphans } from "./doctor/relations.js";
-import { type Scan, type ScannedTable, scanRows } from "./doctor/scan.js";
+import { privilegesOf } from "./doctor/privileges.js";
+import type { Problem } from "./doctor/problem.js";
+import { type Reader, reading } from "./doctor/reading.js";
+import { scanFamily } from "./doctor/scan.js";
 import { planProblems, schemaProblems } from "./doctor/schema.js";
+import { triggerProblems } from "./doctor/triggers.js";
 import type { ToolOptions } from "./options.js";
 
-/** Something about a database, and not about a row, that stands in the way or will be missed. */
-export interface Problem {
-  /** `error`: something cannot be carried until it is mended. `warning`: it can, but look. `note`: worth knowing. */
-  readonly severity: "error" | "warning" | "note";
-  readonly side: Side;
-  /** null where it is about the whole database. */
-  readonly table: string | null;
-  readonly column: string | null;
-  readonly problem: string;
-  /** What to do about it. */
-  readonly next: string;
+export type { Problem } from "./doctor/problem.js";
+
+/** One table's rows. */
+export interface ScannedTable {
+  readonly table: string;
+  readonly rows: number;
+  /** How many of them would not arrive, as far as that can be told. */
+  readonly refused: number;
+  /** Whether PostgreSQL lacks the table, so that they were scanned for the one that would be made. */
+  readonly planned: boolean;
 }
 
 /** Findings of one kind: the same table, column, reason and action. */
 export interface FindingGroup extends Omit<Finding, "key"> {
   /** How many rows. */
   readonly count: number;
-  /** The first keys, at most ten, as the journal spells them. */
+  /** The first keys, at most ten, as the journal spells them; none where the table has no key. */
   readonly keys: readonly string[];
 }
 
@@ -87,14 +85,14 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
 }
 
 /** A database that answers, and what it says of itself; without an engine, why it does not. */
-interface Reached {
+interface Reached<S extends Side> {
   readonly facts: DatabaseFacts;
-  readonly engine: Engine | null;
+  readonly engine: Engines[S] | null;
 }
 
-async function reach(side: Side, config: Config, options: ToolOptions): Promise<Reached> {
+async function reach<S extends Side>(side: S, config: Config, options: ToolOptions): Promise<Reached<S>> {
   const target = side === "postgres" && config.postgres !== null ? config.postgres : config.sqlite;
-  let engine: Engine | null = null;
+  let engine: Engines[S] | null = null;
   try {
     engine = await openEngine(side, config, { ...options, onlyRead: true });
     return { facts: await factsOf(engine, config), engine };
@@ -109,10 +107,10 @@ class Examination {
   readonly #config: Config;
   readonly #options: DoctorOptions;
   readonly #sqlite: Engine;
-  readonly #postgres: Engine;
+  readonly #postgres: PostgresEngine;
   readonly #groups = new FindingGroups();
 
-  constructor(config: Config, options: DoctorOptions, sqlite: Engine, postgres: Engine) {
+  constructor(config: Config, options: DoctorOptions, sqlite: Engine, postgres: PostgresEngine) {
     this.#config = config;
     this.#options = options;
     this.#sqlite = sqlite;
@@ -121,41 +119,37 @@ class Examination {
 
   async run(): Promise<Omit<DoctorReport, "databases">> {
     const { pairing, plan } = await this.#pairing();
-    const problems = [
-      ...(await privilegeProblems(this.#config, this.#postgres, pairing)),
-      ...schemaProblems(pairing, this.#options.tables !== undefined),
+    const { rehearses, problems: privileges } = await privilegesOf(this.#postgres, pairing);
+    const before = [
+      ...privileges,
+      ...schemaProblems(pairing, plan, this.#options.tables !== undefined),
       ...planProblems(pairing, plan),
+      ...(await triggerProblems(this.#postgres, pairing)),
     ];
-    const tables = await this.#scan(pairing, plan);
+    const scanned = await this.#scan(pairing, plan, rehearses);
+    const problems = [...before, ...scanned.problems];
     const findings = this.#groups.all();
     const healthy = findings.length === 0 && problems.every(({ severity }) => severity === "note");
-    return { healthy, problems, tables, findings };
+    return { healthy, problems, tables: scanned.tables, findings };
   }
 
-  /** Parents first: a row does not arrive whose parent does not. */
-  #scan({ pairs }: Pairing, { planned, statementsFor }: Plan): Promise<ScannedTable[]> {
-    const graph = new TableGraph(pairs.map(({ table }) => table));
-    return this.#reading(async (transaction) => {
+  #scan({ pairs }: Pairing, plan: Plan, rehearses: boolean): Promise<Pick<DoctorReport, "problems" | "tables">> {
+    const [postgres, options, groups] = [this.#postgres, this.#options, this.#groups];
+    return this.#reading(async (reader) => {
       const rows = new Map<Table, number>();
-      const scanOf = (pair: TablePair): Scan => ({
-        pair,
-        transaction,
-        postgres: this.#postgres,
-        options: this.#options,
-        groups: this.#groups,
-        making: statementsFor(pair.postgres.name),
-      });
-      for (const { tables, isCyclic } of componentsOf(graph)) {
-        const scans = pairs.filter(({ table }) => tables.includes(table)).map(scanOf);
-        for (const scan of scans) rows.set(scan.pair.table, await scanRows(scan));
-        await (isCyclic ? findInCycle(scans, graph) : findAlone(scans, graph));
+      const problems: Problem[] = [];
+      for (const family of familiesOf(pairs)) {
+        const scanned = await scanFamily({ reader, postgres, plan, options, groups, rehearses }, family);
+        for (const [table, count] of scanned.rows) rows.set(table, count);
+        problems.push(...scanned.problems);
       }
-      return pairs.map(({ table, postgres }) => ({
+      const tables = pairs.map(({ table, postgres: { name } }) => ({
         table: table.name,
         rows: rows.get(table) ?? 0,
-        refused: this.#groups.refusedRows(table),
-        planned: planned.has(postgres.name),
+        refused: groups.refusedRows(table),
+        planned: plan.planned.has(name),
       }));
+      return { problems, tables };
     });
   }
 
@@ -167,11 +161,11 @@ class Examination {
     const epochs = epochsFor(this.#options, this.#config);
     assertEpochs(epochs, all);
     const paired = onlyTables(all, this.#options.tables);
-    const pairing = await this.#reading((reader) => surveyPairing(reader, paired, epochs));
+    const pairing = await this.#reading(({ transaction }) => surveyPairing(transaction, paired, epochs));
     return { pairing, plan };
   }
 
-  #reading<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  #reading<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     return reading(this.#sqlite, this.#config, work);
   }
 
@@ -180,29 +174,12 @@ class Examination {
     const { createTables = false, tables } = this.#options;
     if (!createTables) return presentTables(postgres);
     try {
-      return await this.#reading((reader) => planTables(reader, this.#postgres, { sqlite, postgres }, tables));
+      return await this.#reading(({ transaction }) =>
+        planTables(transaction, this.#postgres, { sqlite, postgres }, tables),
+      );
     } catch (error) {
       if (hasCode(error, "ACCESS_DENIED")) return presentTables(postgres);
       throw error;
     }
-  }
-}
-
-/** An orphan leaves its unique value to another row. */
-async function findAlone(scans: readonly Scan[], graph: TableGraph): Promise<void> {
-  for (const scan of scans) {
-    await findOrphans(scan, graph);
-    await findBereft(scan, graph);
-    await findDuplicates(scan);
-  }
-}
-
-/** The rows of a cycle come together, so that their parents are looked at last; and each that goes may take others along. */
-async function findInCycle(scans: readonly Scan[], graph: TableGraph): Promise<void> {
-  for (const scan of scans) await findDuplicates(scan);
-  for (const scan of scans) await findOrphans(scan, graph);
-  for (let isAny = true; isAny; ) {
-    isAny = false;
-    for (const scan of scans) isAny = (await findBereft(scan, graph)) || isAny;
   }
 }

@@ -22,8 +22,14 @@ export {
   type StuckSequence,
 } from "./copy.js";
 export type { DatabaseFacts } from "./doctor/facts.js";
-export type { ScannedTable } from "./doctor/scan.js";
-export { type DoctorOptions, type DoctorReport, doctor, type FindingGroup, type Problem } from "./doctor.js";
+export {
+  type DoctorOptions,
+  type DoctorReport,
+  doctor,
+  type FindingGroup,
+  type Problem,
+  type ScannedTable,
+} from "./doctor.js";
 export { type ExportOptions, type ExportReport, exportData } from "./export.js";
 export type { FileFacts } from "./export-file.js";
 export { type FinalizeOptions, type FinalizeReport, finalize } from "./finalize.js";

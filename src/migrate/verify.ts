@@ -1,4 +1,3 @@
-import type { TablePair } from "../data/catalogue/discover.js";
 import type { Side } from "../engines/engine.js";
 import { type Databases, type Scene, sceneOf, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
@@ -179,8 +178,6 @@ async function check(
   { pairing, graph }: Scene,
   { signal, onProgress }: VerifyOptions,
 ): Promise<Checks> {
-  const names = new Set(pairing.tables.map(({ name }) => name));
-  const pairs = pairing.pairs.filter(({ table }: TablePair) => names.has(table.name));
   const orphans: Orphans[] = [];
   for (const table of pairing.tables) {
     endIfAsked(signal);
@@ -191,7 +188,7 @@ async function check(
     behindSequences(reader, pairing.tables),
   );
   const search = await checkSearch(pairing.tables, sqlite, postgres);
-  return { sequences, orphans, schema: pairs.flatMap(schemaDifferences), search };
+  return { sequences, orphans, schema: pairing.pairs.flatMap(schemaDifferences), search };
 }
 
 function isEqual(report: Omit<VerifyReport, "equal">): boolean {

@@ -56,7 +56,24 @@ test("a warning alone is called one", async () => {
   const { status, out } = await doctor(["--sqlite", pair.file, "--pg", pair.url]);
   expect(status).toBe(3);
   expect(out).toMatch(/^scanned {2}visits {18}1 row$/m);
+  expect(out).toContain("         Stops mirroring the table. Give it a primary key on both sides;");
   expect(out.trimEnd().split("\n").at(-1)).toBe("not healthy: 1 warning");
+});
+
+test("rows that nothing names are counted, and each problem says what it stops", async () => {
+  const [file, url] = [freshSqlite(), await freshPostgres()];
+  const engine = await openAt(file, { createFile: true });
+  await script(engine, "CREATE TABLE visits (page TEXT NOT NULL); INSERT INTO visits VALUES (''), (''), ('/')");
+  await engine.close();
+  await runAt(url, "CREATE TABLE visits (page text CHECK (page <> ''))");
+  const { status, out } = await doctor(["--sqlite", file, "--pg", url]);
+  expect(status).toBe(3);
+  expect(out).toContain("scanned  visits  3 rows, 2 would not arrive\n");
+  expect(out).toContain("refused  visits.page: a CHECK does not hold (visits_page_check): 2 rows\n");
+  expect(out).toContain("and the row stays as it is in SQLite; the table has no key to name it by\n");
+  expect(out).toContain(
+    "warning  PostgreSQL visits page: the column may be NULL, in SQLite it may not\n         Stops nothing. Once",
+  );
 });
 
 test("one JSON document, also where a database cannot be reached", async () => {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { CopyReport } from "../../src/migrate/copy.js";
 import type { Progress } from "../../src/migrate/progress.js";
+import { verify } from "../../src/migrate/verify.js";
 import { openAt } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
 import { freshRole } from "../support/role.js";
@@ -380,6 +381,18 @@ describe("two databases that are no pair", () => {
     await expect(ended).rejects.toMatchObject({ code: "INTERRUPTED" });
     expect(steps).toEqual(["survey a"]);
     expect(await runAt(both.url, "SELECT relname FROM pg_class WHERE relname IN ('a', 'b')")).toEqual([]);
+  });
+
+  test("a table without a key is left out as long as the target lacks a column of it", async () => {
+    const text = "CREATE TABLE log (line TEXT, n INTEGER)";
+    const both = await databases(`${text}; INSERT INTO log VALUES ('a', 1)`, "CREATE TABLE log (line text)");
+    expect(await both.copy()).toMatchObject({
+      tables: [],
+      leftOut: [{ table: "log", reason: "postgres has no column n" }],
+    });
+    expect(await verify({ env: {}, sqlite: both.file, postgres: both.url })).toMatchObject({ equal: false });
+    await runAt(both.url, "ALTER TABLE log ADD n bigint, ADD more text DEFAULT 'x'");
+    expect(counts(await both.copy())).toEqual([["log", 1, 1, 0, 0, 0]]);
   });
 
   test("a table without a key goes into an empty one, and is left out else", async () => {

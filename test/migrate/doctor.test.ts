@@ -1,14 +1,19 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { copy } from "../../src/migrate/copy.js";
+import { openPostgres } from "../../src/engines/postgres.js";
+import { silentLogger } from "../../src/logger.js";
+import { type CopyOptions, copy } from "../../src/migrate/copy.js";
 import { type DoctorReport, doctor, type FindingGroup } from "../../src/migrate/doctor.js";
+import type { Progress } from "../../src/migrate/progress.js";
 import { rejectsIn } from "../../src/migrate/rejects.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { dirtyIds, makeOldBotFile } from "../support/old-bot.js";
 import { TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
+import { configOf } from "../support/postgres-config.js";
+import { freshRole } from "../support/role.js";
 
 /** A SQLite file and a PostgreSQL database with tables of their own. */
 async function databases(sqlite: string, postgres: string) {
@@ -26,6 +31,23 @@ const short = ({ table, column, action, reason, count, keys }: FindingGroup) =>
 
 const byTable = (left: { table: string }, right: { table: string }) => left.table.localeCompare(right.table);
 
+/** Copies, and expects that what is set aside is what the doctor has called refused: as many rows of each table, and the same ones. */
+async function expectAsCopied(options: CopyOptions, { tables, findings }: Pick<DoctorReport, "tables" | "findings">) {
+  const rejects = join(freshDirectory(), "rejects");
+  const copied = await copy({ ...options, rejects });
+  const aside = copied.tables.map(({ table, read, setAside }) => ({ table, rows: read, refused: setAside }));
+  expect(aside.sort(byTable)).toEqual(tables.map(({ planned, ...table }) => table).sort(byTable));
+  for (const { table } of tables) {
+    const kept: string[] = [];
+    const file = join(rejects, `${table}.jsonl`);
+    if (existsSync(file)) for await (const { reject } of rejectsIn(file)) kept.push(reject.key);
+    const told = findings.filter((group) => group.table === table && group.action === "refused");
+    const isKeyless = told.some(({ keys }) => keys.length === 0);
+    if (isKeyless) expect(kept).toHaveLength(told.reduce((sum, { count }) => sum + count, 0));
+    else expect(kept.sort()).toEqual(told.flatMap(({ keys }) => keys).sort());
+  }
+}
+
 const errorsOf = ({ problems }: DoctorReport) =>
   problems
     .filter(({ severity }) => severity !== "note")
@@ -36,6 +58,7 @@ test("the file of an old bot whose rows are all right is healthy", async () => {
   await makeOldBotFile(pair.file, { rows: 50, dirty: false });
   const report = await doctor({ env: pair.env("---") });
   expect(report).toMatchObject({ healthy: true, findings: [] });
+  expect(errorsOf(report)).toEqual([]);
   expect(report.tables).toContainEqual({ table: "messages", rows: 50, refused: 0, planned: false });
   expect(report.databases.map(({ side, error }) => [side, error])).toEqual([
     ["sqlite", null],
@@ -47,6 +70,20 @@ test("the file of an old bot whose rows are all right is healthy", async () => {
   ]);
 });
 
+test("tells how far it has come in each table, and how far it is", async () => {
+  const text =
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY); CREATE TABLE pairs (a INTEGER, b INTEGER, PRIMARY KEY (a, b))";
+  const rows = `INSERT INTO notes WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i FROM n`;
+  const given = await databases(`${text} WITHOUT ROWID; ${rows}; INSERT INTO pairs VALUES (1, 1)`, text);
+  const seen: Progress[] = [];
+  await doctor({ ...given, batchSize: 200, onProgress: (progress) => seen.push(progress) });
+  const inNotes = seen.filter(({ table }) => table === "notes");
+  expect(inNotes.every(({ step, total }) => step === "scan" && total === 500)).toBe(true);
+  expect(inNotes.map(({ rows }) => rows < 500)).toEqual([...inNotes.slice(1).map(() => true), false]);
+  expect(inNotes.length).toBeGreaterThan(1);
+  expect(seen.at(-1)).toEqual({ step: "scan", table: "pairs", rows: 1, total: null });
+});
+
 test("keeps no writer out of a file in SQLite's own journal mode", async () => {
   const text = "CREATE TABLE notes (id INTEGER PRIMARY KEY)";
   const rows = `INSERT INTO notes WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n`;
@@ -56,7 +93,7 @@ test("keeps no writer out of a file in SQLite's own journal mode", async () => {
   const onProgress = () => {
     if (written.length === 0) written.push(writer.execute("INSERT INTO notes DEFAULT VALUES"));
   };
-  const { tables } = await doctor({ ...given, onProgress });
+  const { tables } = await doctor({ ...given, batchSize: 1_000, onProgress });
   expect(await Promise.all(written)).toHaveLength(1);
   expect(tables).toEqual([{ table: "notes", rows: 5_001, refused: 0, planned: false }]);
   expect((await writer.execute("PRAGMA journal_mode")).rows).toEqual([{ journal_mode: "delete" }]);
@@ -101,8 +138,8 @@ test("what only PostgreSQL can refuse is tried there: keys, limits of indexes an
   expect(findings.map(short).sort()).toEqual([
     "players.age refused 1 (6): a CHECK does not hold (players_age_check)",
     "players.email refused 1 (11): larger than an index or a search vector can hold (players_email_key)",
-    "players.email refused 1 (4): duplicate under the unique key (email)",
-    "players.mood refused 1 (5): no value of mood (22P02)",
+    "players.email refused 1 (4): another row has the same unique value (players_email_key)",
+    "players.mood refused 1 (5): no value of the column's type (22P02)",
     "players.small altered 1 (9): fraction in an integer column",
     expect.stringMatching(/^players\.small refused 1 \(7\): .*range/),
     "players.story altered 1 (8): NUL or a lone surrogate in text",
@@ -154,6 +191,26 @@ describe("tables that PostgreSQL lacks", () => {
     ]);
   });
 
+  test("may point to one that is there", async () => {
+    const options = await databases(sqlite, "CREATE TABLE teams (id bigint PRIMARY KEY, name varchar(3))");
+    const report = await doctor({ ...options, createTables: true });
+    expect(report.findings.filter(({ action }) => action === "refused").map(short)).toEqual([
+      "players.team refused 1 (2): no such row in teams",
+    ]);
+    expect(errorsOf(report)).toEqual([]);
+    await expectAsCopied({ ...options, createTables: true }, report);
+  });
+
+  test("and that point to one that somebody writes to: nobody has to wait behind the doctor for long", async () => {
+    const options = await databases(sqlite, "CREATE TABLE teams (id bigint PRIMARY KEY, name text)");
+    const writer = openPostgres({ config: configOf(options.postgres), logger: silentLogger });
+    await writer.transaction({ mode: "write", timeoutMs: 60_000 }, async (transaction) => {
+      await transaction.script("INSERT INTO teams VALUES (7, 'seven')");
+      await expect(doctor({ ...options, createTables: true })).rejects.toMatchObject({ code: "DATABASE_BUSY" });
+    });
+    await writer.close();
+  }, 30_000);
+
   test("are not scanned for somebody who may not make them", async () => {
     const role = `looker_${process.pid}`;
     const options = await databases(sqlite, `CREATE ROLE ${role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
@@ -185,25 +242,107 @@ describe("rows that stand in each other's way", () => {
     const options = await databases(sqlite, postgres);
     const { findings, tables } = await doctor(options);
     expect(findings.map(short)).toEqual([
-      "folders.name refused 1 (6): duplicate under the unique key (name)",
+      "folders.name refused 1 (6): another row has the same unique value (folders_name_key)",
+      "folders.parent refused 3 (1 2 7): its row in folders would not arrive",
       "folders.parent refused 1 (3): no such row in folders",
-      "folders.parent refused 3 (2 7 1): its row in folders would not arrive",
       "teams.size refused 1 (2): integer beyond the column's range",
+      "players.email refused 2 (3 10): another row has the same unique value (players_email_key)",
+      "players.nick refused 1 (7): another row has the same unique value (players_nick_key)",
       "players.team refused 1 (1): no such row in teams",
       "players.team refused 1 (5): its row in teams would not arrive",
-      "players.email refused 2 (3 10): duplicate under the unique key (email)",
-      "players.nick refused 1 (7): duplicate under the unique key (nick)",
     ]);
-    const rejects = join(freshDirectory(), "rejects");
-    const copied = await copy({ ...options, rejects });
-    const aside = copied.tables.map(({ table, read, setAside }) => ({ table, rows: read, refused: setAside }));
-    expect(aside.sort(byTable)).toEqual(tables.map(({ planned, ...table }) => table).sort(byTable));
-    for (const { table } of tables) {
-      const kept: string[] = [];
-      for await (const { reject } of rejectsIn(join(rejects, `${table}.jsonl`))) kept.push(reject.key);
-      const told = findings.filter((group) => group.table === table).flatMap(({ keys }) => keys);
-      expect(kept.sort()).toEqual(told.sort());
-    }
+    await expectAsCopied(options, { findings, tables });
+  });
+});
+
+describe("rows of which only PostgreSQL can tell are those that a copy sets aside", () => {
+  test("for keys that conversion brings together, indexes of any kind, domains, other comparisons, and without a key", async () => {
+    const options = await databases(
+      `CREATE TABLE codes (id INTEGER PRIMARY KEY, n UNIQUE); INSERT INTO codes VALUES (1, 1), (2, 1.4), (3, '1'), (4, 2);
+       CREATE TABLE moments (id INTEGER PRIMARY KEY, at TEXT UNIQUE);
+       INSERT INTO moments VALUES (1, '2024-01-01T00:00:00Z'), (2, '2024-01-01 01:00:00+01:00'), (3, '2024-01-02 00:00:00');
+       CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT, active INTEGER, n INTEGER, during TEXT);
+       INSERT INTO names VALUES (1, 'Ada', 1, 1, '[1,5)'), (2, 'ADA', 1, 2, '[5,6)'), (3, 'Bob', 1, 1, '[6,7)'), (4, 'Cid', 0, 1, '[4,5)'), (5, 'Dan', 0, 1, '[9,10)'),
+         (6, 'Eve', 1, 0, '[20,21)');
+       CREATE TABLE people (name TEXT COLLATE NOCASE PRIMARY KEY); INSERT INTO people VALUES ('ada'), ('Bob');
+       CREATE TABLE pets (id INTEGER PRIMARY KEY, owner TEXT REFERENCES people (name)); INSERT INTO pets VALUES (1, 'ADA'), (2, 'Bob'), (3, 'Zoe');
+       CREATE TABLE shorts (id INTEGER PRIMARY KEY, code TEXT); INSERT INTO shorts VALUES (1, 'abc'), (2, 'abcdefgh');
+       CREATE TABLE wide (id INTEGER PRIMARY KEY, a TEXT, b TEXT, UNIQUE (a, b));
+       INSERT INTO wide VALUES (1, hex(randomblob(600)), hex(randomblob(600))), (2, hex(randomblob(1300)), hex(randomblob(1250)));
+       CREATE TABLE bytes (id INTEGER PRIMARY KEY, raw BLOB); INSERT INTO bytes VALUES (1, randomblob(2000)), (2, randomblob(3000));
+       CREATE TABLE loose (n INTEGER, mood TEXT); INSERT INTO loose VALUES (1, 'good'), (-1, 'good'), (1, 'odd'), (1, 'good');
+       CREATE TABLE logs (id INTEGER PRIMARY KEY, day INTEGER); INSERT INTO logs VALUES (1, 5), (2, 25), (3, 99);
+       CREATE TABLE tickets (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO tickets VALUES (1, 'a'), (2, 'b');`,
+      `CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE SEQUENCE numbers;
+       CREATE TABLE codes (id bigint PRIMARY KEY, n int UNIQUE); CREATE TABLE moments (id bigint PRIMARY KEY, at timestamptz UNIQUE);
+       CREATE TABLE names (id bigint PRIMARY KEY, name text, active boolean, n int, during int4range, CONSTRAINT apart EXCLUDE USING gist (during WITH &&));
+       CREATE UNIQUE INDEX one_name ON names (lower(name)); CREATE UNIQUE INDEX one_active ON names (n) WHERE active; CREATE INDEX shares ON names ((100 / n));
+       CREATE TABLE people (name text PRIMARY KEY); CREATE TABLE pets (id bigint PRIMARY KEY, owner text REFERENCES people);
+       CREATE TABLE shorts (id bigint PRIMARY KEY, code short); CREATE TABLE wide (id bigint PRIMARY KEY, a text, b text, CONSTRAINT both_wide UNIQUE (a, b));
+       CREATE TABLE bytes (id bigint PRIMARY KEY, raw bytea); CREATE INDEX by_raw ON bytes (raw);
+       CREATE TABLE loose (n int CHECK (n > 0), mood mood);
+       CREATE TABLE logs (id bigint, day int, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+       CREATE TABLE logs_10 PARTITION OF logs FOR VALUES FROM (0) TO (10); CREATE TABLE logs_30 PARTITION OF logs FOR VALUES FROM (20) TO (30);
+       CREATE TABLE tickets (id bigint PRIMARY KEY, what text, no bigint NOT NULL UNIQUE DEFAULT nextval('numbers'));`,
+    );
+    const report = await doctor(options);
+    expect(
+      report.findings
+        .filter(({ action }) => action === "refused")
+        .map(short)
+        .sort(),
+    ).toEqual([
+      "bytes.raw refused 1 (2): larger than an index or a search vector can hold (by_raw)",
+      "codes.n refused 2 (2 3): another row has the same unique value (codes_n_key)",
+      "logs.day refused 1 (): a CHECK does not hold (no partition)",
+      "loose.mood refused 1 (): no value of the column's type (22P02)",
+      "loose.n refused 1 (): a CHECK does not hold (loose_n_check)",
+      "moments.at refused 1 (2): another row has the same unique value (moments_at_key)",
+      "names.during refused 1 (4): another row excludes it (apart)",
+      "names.lower(name) refused 1 (2): another row has the same unique value (one_name)",
+      "names.n refused 1 (3): another row has the same unique value (one_active)",
+      "names.n refused 1 (6): VALUE_REFUSED 22012",
+      "pets.owner refused 1 (1): its row in people is spelled otherwise, which PostgreSQL tells apart",
+      "pets.owner refused 1 (3): no such row in people",
+      "shorts.code refused 1 (2): a CHECK does not hold (short_check)",
+      "wide.a refused 1 (2): larger than an index or a search vector can hold (both_wide)",
+    ]);
+    // Nothing has taken a number of the sequence, and none of the tables a row.
+    expect(await runAt(options.postgres, "SELECT is_called FROM numbers")).toEqual([{ is_called: false }]);
+    expect(await runAt(options.postgres, "SELECT id FROM tickets")).toEqual([]);
+    await expectAsCopied(options, report);
+  });
+
+  test("for parents that are not copied, those of PostgreSQL alone count", async () => {
+    const options = await databases(
+      `CREATE TABLE teams (id INTEGER PRIMARY KEY); INSERT INTO teams VALUES (1), (2); CREATE TABLE players (id INTEGER PRIMARY KEY, team INTEGER);
+       INSERT INTO players VALUES (1, 1), (2, 2)`,
+      "CREATE TABLE teams (id bigint PRIMARY KEY); INSERT INTO teams VALUES (2); CREATE TABLE players (id bigint PRIMARY KEY, team bigint REFERENCES teams)",
+    );
+    const chosen = { ...options, tables: ["players"] };
+    const report = await doctor(chosen);
+    expect(report.findings.map(short)).toEqual(["players.team refused 1 (1): no such row in PostgreSQL's teams"]);
+    await expectAsCopied(chosen, report);
+  });
+
+  test("and what a trigger would do is not tried, but said", async () => {
+    const text = "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE others (id INTEGER PRIMARY KEY)";
+    const options = await databases(
+      `${text}; INSERT INTO notes VALUES (1, 1), (2, -1); INSERT INTO others VALUES (1)`,
+      `${text}; CREATE SEQUENCE runs;
+       CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('runs'); IF NEW.n < 0 THEN RAISE 'below'; END IF; RETURN NEW; END $$;
+       CREATE TRIGGER looks BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION look();
+       CREATE TRIGGER later BEFORE UPDATE ON others FOR EACH ROW EXECUTE FUNCTION look();`,
+    );
+    const { healthy, problems, tables } = await doctor(options);
+    expect({ healthy, tables: tables.map(({ refused }) => refused) }).toEqual({ healthy: false, tables: [0, 0] });
+    const warnings = problems.filter(({ severity }) => severity !== "note");
+    expect(warnings.map(({ severity, table, stops }) => [severity, table, stops])).toEqual([
+      ["warning", "notes", null],
+    ]);
+    expect(warnings[0]?.problem).toContain("whether its trigger looks lets rows through as they are could not be told");
+    expect(warnings[0]?.next).toContain('ALTER TABLE "notes" DISABLE TRIGGER "looks"');
+    expect(await runAt(options.postgres, "SELECT is_called FROM runs")).toEqual([{ is_called: false }]);
   });
 });
 
@@ -259,28 +398,170 @@ test("differences between the schemas are problems with a next step", async () =
   expect((await doctor({ ...options, tables: ["lonely"] })).tables).toEqual([]);
 });
 
-test("what the user may not do in PostgreSQL is said with the statement that allows it", async () => {
-  const pair = await TestPair.create();
-  await makeOldBotFile(pair.file, { rows: 1, dirty: false });
-  const role = `reader_${process.pid}`;
-  onTestFinished(() => runAt(pair.url, `DROP OWNED BY ${role}; DROP ROLE ${role}`).then(() => undefined));
-  await runAt(
-    pair.url,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`,
+test("a type that holds less, and constraints that SQLite alone has, unless PostgreSQL's types say the same", async () => {
+  const options = await databases(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n > 0), low INTEGER, high INTEGER, flag INTEGER CHECK (flag IN (0, 1)),
+       doc TEXT CHECK (json_valid(doc)), mood TEXT CHECK ("mood" IN ('low', 'high')), code TEXT CHECK (length(code) <= 5), age INTEGER CHECK (age > 0),
+       kind TEXT CHECK (typeof(kind) = 'text'), CHECK (low < [high]), CHECK (high > 0 AND n < 9))`,
+    `CREATE TYPE mood AS ENUM ('low', 'high');
+     CREATE TABLE t (id int PRIMARY KEY, n int, low bigint, high bigint, flag boolean, doc jsonb, mood mood, code varchar(5), age bigint CHECK (age >= 1), kind text)`,
   );
-  const url = new URL(pair.url);
-  url.username = role;
-  url.password = "secret";
-  const { problems } = await doctor({ env: {}, sqlite: pair.file, postgres: url.href, tables: ["messages"] });
-  expect(problems).toContainEqual({
-    severity: "error",
-    side: "postgres",
-    table: "messages",
-    column: null,
-    problem: "the user lacks INSERT, UPDATE, DELETE, TRIGGER",
-    next: `As its owner: GRANT INSERT, UPDATE, DELETE, TRIGGER ON messages TO ${role};`,
+  const { healthy, problems } = await doctor(options);
+  expect(healthy).toBe(false);
+  expect(
+    problems.map(({ severity, side, column, problem, stops }) => [severity, side, column, problem, stops]),
+  ).toEqual([
+    ["note", "postgres", "id", "holds 32 bits, SQLite 64", null],
+    ["note", "postgres", "n", "holds 32 bits, SQLite 64", null],
+    ["note", "postgres", "code", "holds 5 characters, SQLite any number", null],
+    ["warning", "postgres", "n", "the column may be NULL, in SQLite it may not", null],
+    ["warning", "postgres", null, "lacks SQLite's CHECKs on (n), (low, high), (n, high)", null],
+  ]);
+  expect(problems.find(({ column, severity }) => column === "n" && severity === "warning")?.next).toContain(
+    'ALTER TABLE "t" ALTER COLUMN "n" SET NOT NULL',
+  );
+});
+
+describe("what the user may not do in PostgreSQL is said", () => {
+  test("with the statement that allows it", async () => {
+    const pair = await TestPair.create();
+    await makeOldBotFile(pair.file, { rows: 1, dirty: false });
+    const role = await freshRole(pair.url, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO ROLE");
+    const { problems } = await doctor({ env: {}, sqlite: pair.file, postgres: role.url, tables: ["messages"] });
+    expect(problems).toContainEqual({
+      severity: "error",
+      side: "postgres",
+      table: "messages",
+      column: null,
+      problem: "the user lacks INSERT, UPDATE, DELETE, TRIGGER",
+      stops: "copying and mirroring the table",
+      next: `As its owner: GRANT INSERT, UPDATE, DELETE, TRIGGER ON messages TO ${role.name};`,
+    });
+    expect(JSON.stringify(problems)).not.toContain("secret");
   });
-  expect(JSON.stringify(problems)).not.toContain("secret");
+
+  const text = `CREATE TABLE "Order" (id INTEGER PRIMARY KEY, n INTEGER CHECK (n > 0)); CREATE TABLE items (id INTEGER PRIMARY KEY, n INTEGER);`;
+  const rows = `${text} PRAGMA ignore_check_constraints = ON; INSERT INTO "Order" VALUES (1, 1), (2, -1), (3, 'x'); INSERT INTO items VALUES (1, 1), (2, 'y')`;
+  const all =
+    'GRANT CREATE ON SCHEMA public TO ROLE; GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON "Order", items TO ROLE;';
+  const seen = ({ problems }: DoctorReport) =>
+    problems
+      .filter(({ severity }) => severity !== "note")
+      .map(({ severity, table, column, problem, stops, next }) => [severity, table, column, problem, stops, next]);
+
+  test("of a sequence that a copy and a change of the primary are to set", async () => {
+    const options = await databases(
+      rows,
+      `CREATE TABLE "Order" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int CHECK (n > 0)); CREATE TABLE items (id serial PRIMARY KEY, n int)`,
+    );
+    const { url: postgres, name } = await freshRole(
+      options.postgres,
+      `${all} GRANT USAGE, SELECT ON items_id_seq TO ROLE`,
+    );
+    const report = await doctor({ ...options, postgres });
+    expect(report.healthy).toBe(false);
+    const raise = (privileges: string, sequence: string) =>
+      `As its owner: GRANT ${privileges} ON SEQUENCE ${sequence} TO ${name};`;
+    expect(seen(report)).toEqual([
+      [
+        "warning",
+        "Order",
+        "id",
+        'the user lacks SELECT, UPDATE on "Order_id_seq", its sequence',
+        null,
+        raise("SELECT, UPDATE", '"Order_id_seq"'),
+      ],
+      [
+        "warning",
+        "items",
+        "id",
+        "the user lacks UPDATE on items_id_seq, its sequence",
+        null,
+        raise("UPDATE", "items_id_seq"),
+      ],
+    ]);
+    expect(report.tables.map(({ table, refused }) => [table, refused])).toEqual([
+      ["Order", 2],
+      ["items", 1],
+    ]);
+  });
+
+  test("of temporary tables, without which nothing is tried, and of reading a table, whose rows are not", async () => {
+    const options = await databases(rows, text.replaceAll("INTEGER", "int"));
+    const database = new URL(options.postgres).pathname.slice(1);
+    const { url: postgres, name } = await freshRole(
+      options.postgres,
+      `${all} REVOKE TEMPORARY ON DATABASE ${database} FROM PUBLIC`,
+    );
+    const untried = await doctor({ ...options, postgres });
+    const problem =
+      "the user lacks TEMPORARY on the database, so that rows of which only PostgreSQL can tell were not tried";
+    expect(seen(untried)).toEqual([
+      [
+        "error",
+        null,
+        null,
+        problem,
+        expect.stringContaining("copy"),
+        `As its owner: GRANT TEMPORARY ON DATABASE ${database} TO ${name};`,
+      ],
+    ]);
+    expect(untried.tables.map(({ table, rows, refused }) => [table, rows, refused])).toEqual([
+      ["Order", 3, 1],
+      ["items", 2, 1],
+    ]);
+    await runAt(
+      options.postgres,
+      `GRANT TEMPORARY ON DATABASE ${database} TO ${name}; REVOKE SELECT ON "Order" FROM ${name}`,
+    );
+    const unread = await doctor({ ...options, postgres });
+    expect(seen(unread).map(([severity, table, , what, stops]) => [severity, table, what, stops])).toEqual([
+      ["error", "Order", "the user lacks SELECT", "copying and mirroring the table"],
+      [
+        "warning",
+        "Order",
+        "which of its rows PostgreSQL itself refuses could not be told: the user may not read Order",
+        null,
+      ],
+    ]);
+    expect(seen(unread)[0]?.at(-1)).toBe(`As its owner: GRANT SELECT ON "Order" TO ${name};`);
+    expect(unread.tables).toEqual(untried.tables);
+  });
+
+  test("of rows that policies hide", async () => {
+    const options = await databases(
+      rows,
+      `${text.replaceAll("INTEGER", "int")} ALTER TABLE items ENABLE ROW LEVEL SECURITY`,
+    );
+    const { url: postgres } = await freshRole(options.postgres, all);
+    expect(seen(await doctor({ ...options, postgres }))).toEqual([
+      [
+        "error",
+        "items",
+        null,
+        expect.stringContaining("row-level security"),
+        "copying the table, and comparing it",
+        expect.stringContaining("BYPASSRLS"),
+      ],
+    ]);
+    expect(seen(await doctor(options))).toEqual([]);
+  });
+
+  test("of a function that a CHECK calls: it ends a copy, too", async () => {
+    const options = await databases(
+      rows,
+      `CREATE FUNCTION fine(n int) RETURNS boolean LANGUAGE sql AS 'SELECT n > 0'; REVOKE EXECUTE ON FUNCTION fine FROM PUBLIC;
+       CREATE TABLE "Order" (id int PRIMARY KEY, n int CHECK (fine(n))); CREATE TABLE items (id int PRIMARY KEY, n int)`,
+    );
+    const { url: postgres } = await freshRole(options.postgres, all);
+    const report = await doctor({ ...options, postgres });
+    expect(seen(report).map(([severity, table, , , stops]) => [severity, table, stops])).toEqual([
+      ["error", "Order", "copying the table, which ends there, too"],
+    ]);
+    await expect(copy({ ...options, postgres, rejects: join(freshDirectory(), "rejects") })).rejects.toMatchObject({
+      code: "ACCESS_DENIED",
+    });
+  });
 });
 
 describe("a database that cannot be looked at is part of the report", () => {

@@ -93,7 +93,10 @@ describe.each(published)("$name", ({ file: whole, part = "", rows, mixed, schema
     expect(sum([...compared.tables.map(({ equal }) => equal), ...bags.map(({ postgres }) => postgres)])).toBe(rows);
     const { findings, problems } = await doctor(there);
     expect(findings).toEqual([]);
-    expect(problems.filter(({ severity }) => severity !== "note").map(({ table }) => table)).toEqual(keyless);
+    const warned = problems.filter(({ severity }) => severity !== "note");
+    // A copy that makes tables leaves CHECKs out.
+    const others = warned.filter(({ problem }) => !problem.startsWith("lacks SQLite's CHECKs"));
+    expect(others.map(({ table }) => table)).toEqual(keyless);
 
     const back = { ...there, sqlite: freshSqlite() };
     const home = await copy({ ...back, from: "postgres", createTables: true });

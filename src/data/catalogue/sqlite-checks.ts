@@ -19,3 +19,12 @@ export function checksOf(definition: string): string[] {
   }
   return checks;
 }
+
+/** The names in an expression, unquoted and in lower case: those of columns, functions and keywords alike. */
+export function namesIn(expression: string): string[] {
+  return [...expression.matchAll(sqliteTokens)].flatMap(([token]) => {
+    const quoted = /^["`[](.*)["`\]]$/s.exec(token)?.[1];
+    if (quoted !== undefined) return [quoted.replaceAll('""', '"').toLowerCase()];
+    return /^[A-Za-z_]\w*$/.test(token) ? [token.toLowerCase()] : [];
+  });
+}

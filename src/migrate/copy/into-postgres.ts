@@ -2,9 +2,7 @@ import { chunks } from "../../data/chunks.js";
 import { type Component, componentsOf } from "../../data/components.js";
 import { converterOf, type SourceRow } from "../../data/conversion/convert.js";
 import { ownAlterations } from "../../data/conversion/own-input.js";
-import type { Finding } from "../../data/finding.js";
 import { TableGraph } from "../../data/graph.js";
-import { isRefusal } from "../../data/refusal.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { type PostgresTransaction, statement, type Transaction } from "../../engines/engine.js";
@@ -12,44 +10,18 @@ import { givenBySqlite } from "../../shadow/counters.js";
 import { advanceCounters, tidyTable } from "./aftermath.js";
 import { type Batch, refusedRow } from "./batch.js";
 import { inLanes, lanesOf } from "./lanes.js";
-import { type Loaded, type LoadMode, PostgresLoad } from "./postgres-load.js";
+import { type LoadMode, PostgresLoad } from "./postgres-load.js";
 import { PostgresStagedLoad } from "./postgres-staged-load.js";
 import { presentAmong } from "./present.js";
 import type { CopiedTable, LeftOut } from "./report.js";
 import { type CopyRun, pairIn, TableRun, targetIn, timeoutMs } from "./run.js";
+import { type Sent, sent, withCare } from "./sent.js";
 import { account } from "./settle.js";
 import { TableSource } from "./table-source.js";
 import type { TargetTable } from "./target-table.js";
 
 /** Rows in one transaction of PostgreSQL. */
 const rowsInABatch = 25_000;
-
-/** A batch that was sent, and what became of its rows. */
-interface Sent {
-  readonly batch: Batch;
-  readonly loaded: Loaded;
-  readonly altered: readonly Finding[];
-}
-
-/** Rows that were taken on trust are looked at where PostgreSQL refuses one of them. */
-async function withCare(batch: Batch, send: (batch: Batch) => Promise<Sent>): Promise<Sent> {
-  try {
-    return await send(batch);
-  } catch (error) {
-    const careful = batch.careful();
-    if (careful === batch || !isRefusal(error)) throw error;
-    return send(careful);
-  }
-}
-
-async function sent(
-  target: PostgresTransaction,
-  batch: Batch,
-  load: (data: Batch["data"]) => Promise<Loaded>,
-): Promise<Sent> {
-  const loaded = await load(batch.data);
-  return { batch, loaded, altered: await batch.altered(target, loaded.refused) };
-}
 
 const rowsAtOnce = 1_000;
 

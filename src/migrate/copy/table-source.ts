@@ -17,13 +17,18 @@ export class TableSource {
   readonly #transaction: Transaction;
   readonly #table: Table;
   readonly #limits: Limits;
-  /** null for a table WITHOUT ROWID, which is read in one piece. */
+  /** null for a table that is read in one piece: WITHOUT ROWID, or one that may look otherwise when it is read again. */
   readonly #pages: SqlitePages | null;
   readonly #size = new PageSize();
   readonly #forms = new Forms();
 
   static async of(transaction: Transaction, table: Table, rowsInABatch: number): Promise<TableSource> {
     return new TableSource(transaction, table, rowsInABatch, await SqlitePages.of(transaction, table));
+  }
+
+  /** For a transaction that sees what others write meanwhile. */
+  static once(transaction: Transaction, table: Table, rowsInABatch: number): TableSource {
+    return new TableSource(transaction, table, rowsInABatch, null);
   }
 
   private constructor(transaction: Transaction, table: Table, rowsInABatch: number, pages: SqlitePages | null) {

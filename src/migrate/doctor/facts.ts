@@ -4,7 +4,7 @@ import sql from "sql-template-tag";
 import { type Config, targetName } from "../../config.js";
 import type { Engine, Side } from "../../engines/engine.js";
 import type { DualDbError } from "../../errors.js";
-import type { Problem } from "../doctor.js";
+import type { Problem } from "./problem.js";
 
 /** What a database says of itself. */
 export interface DatabaseFacts {
@@ -53,6 +53,7 @@ function fileProblems(file: string): Problem[] {
     table: null,
     column: null,
     problem: `${path} is read-only`,
+    stops: "every write there, the journal's among them",
     next,
   }));
 }
@@ -71,23 +72,33 @@ async function factsOfPostgres(engine: Engine, { postgres }: Config): Promise<Da
     await engine.read(sql`SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number,
     (SELECT s.version FROM pg_stat_ssl AS s WHERE s.pid = pg_backend_pid() AND s.ssl) AS tls,
     current_setting('server_encoding') AS encoding`);
-  const about = (severity: Problem["severity"], problem: string, next: string): Problem => ({
+  const about = (severity: Problem["severity"], problem: string, stops: string | null, next: string): Problem => ({
     severity,
     side: "postgres",
     table: null,
     column: null,
     problem,
+    stops,
     next,
   });
   const encryption = row?.tls === null || row?.tls === undefined ? null : String(row.tls);
   const problems: Problem[] = [];
   if (Number(row?.number) < oldestPostgres * 10_000)
-    problems.push(about("error", `PostgreSQL ${row?.version} is too old`, `Use ${oldestPostgres} or later.`));
+    problems.push(
+      about("error", `PostgreSQL ${row?.version} is too old`, "everything", `Use ${oldestPostgres} or later.`),
+    );
   if (row?.encoding !== "UTF8")
-    problems.push(about("error", `its encoding is ${row?.encoding}`, "Create the database with ENCODING 'UTF8'."));
+    problems.push(
+      about(
+        "error",
+        `its encoding is ${row?.encoding}`,
+        "rows with characters that it does not have",
+        "Create the database with ENCODING 'UTF8'.",
+      ),
+    );
   if (encryption === null && postgres !== null && !isLocal(postgres.host))
     problems.push(
-      about("warning", "the connection leaves this machine in the clear", "Set sslmode=verify-full in its URL."),
+      about("warning", "the connection leaves this machine in the clear", null, "Set sslmode=verify-full in its URL."),
     );
   const name = postgres === null ? "" : targetName(postgres);
   return { side: "postgres", name, version: `PostgreSQL ${row?.version}`, encryption, error: null, problems };

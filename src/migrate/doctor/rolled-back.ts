@@ -1,9 +1,11 @@
-import type { Engine, Transaction } from "../../engines/engine.js";
+import type { PostgresEngine, PostgresTransaction } from "../../engines/engine.js";
 
-const timeoutMs = 60_000;
-
-/** What a transaction of PostgreSQL finds that leaves nothing behind, whatever it does there. */
-export async function rolledBack<T>(postgres: Engine, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+/** What a transaction of PostgreSQL finds that leaves nothing behind, whatever it does there. `timeoutMs`: how long a statement may take. */
+export async function rolledBack<T>(
+  postgres: PostgresEngine,
+  timeoutMs: number,
+  work: (transaction: PostgresTransaction) => Promise<T>,
+): Promise<T> {
   try {
     return await postgres.transaction({ mode: "write", timeoutMs }, async (transaction) => {
       throw new Found(await work(transaction));

@@ -1,45 +1,66 @@
-import type { DiscoveredTable, Index, Pairing, TablePair } from "../../data/catalogue/discover.js";
+import type { Index, MissingColumn, Pairing, TablePair } from "../../data/catalogue/discover.js";
 import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
 import { type Column, nameOn } from "../../data/table.js";
 import type { Side } from "../../engines/engine.js";
-import type { Problem } from "../doctor.js";
+import { lackedChecks, lackedNotNulls } from "./lacked-checks.js";
 import type { Plan } from "./plan.js";
+import type { Problem } from "./problem.js";
 
 const label: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" };
 
 /** How the schemas differ. `chosen`: the tables were named, so that those of PostgreSQL alone are nobody's business. */
-export function schemaProblems(pairing: Pairing, chosen: boolean): Problem[] {
+export function schemaProblems(pairing: Pairing, { planned }: Plan, chosen: boolean): Problem[] {
   return [
     ...pairing.unmirrored.map(({ table, reason }) => unmirrored(pairing, table, reason)),
-    ...pairing.missing.map(({ side, table, column }) =>
-      problem(
-        "error",
-        side,
-        table,
-        column,
-        "the column is missing",
-        `Add it to ${label[side]}'s table, as the other side has it.`,
-      ),
-    ),
+    ...pairing.pairs.flatMap(({ missing }) => missing).map(missingColumn),
     ...pairing.generated.map(({ side, table, column }) =>
-      problem("note", side, table, column, "the database computes this column", "It is not carried."),
+      note(side, table, column, "the database computes this column", "It is not carried."),
     ),
     ...(chosen
       ? []
       : pairing.postgresOnly.map((table) =>
-          problem("note", "sqlite", table, null, "only PostgreSQL has this table", "It is left alone."),
+          note("sqlite", table, null, "only PostgreSQL has this table", "It is left alone."),
         )),
     ...pairing.pairs.flatMap((pair) => [...narrower(pair), ...lackedConstraints(pair), ...lackedIndexes(pair)]),
+    // What a table that is to be made leaves out is among the notes of its plan.
+    ...pairing.pairs
+      .filter(({ postgres }) => !planned.has(postgres.name))
+      .flatMap((pair) => [...lackedNotNulls(pair), ...lackedChecks(pair)]),
   ];
 }
 
 function unmirrored({ pairs }: Pairing, table: string, reason: string): Problem {
   const isThere = pairs.some((pair) => pair.table.name === table);
-  const next = isThere
-    ? "Give it a primary key on both sides; until then it can only be copied, into an empty table."
-    : 'Run "npx dualdb migrate" for the package\'s tables; make your own by "npx dualdb copy --create-tables", in a pair by a migration. "npx dualdb doctor --create-tables" scans their rows before.';
-  if (isThere) return problem("warning", "sqlite", table, null, reason, next);
-  return problem("error", "postgres", table, null, `${reason}: its rows were not scanned`, next);
+  const about = { table, column: null };
+  if (isThere)
+    return {
+      ...about,
+      severity: "warning",
+      side: "sqlite",
+      problem: reason,
+      stops: "mirroring the table",
+      next: "Give it a primary key on both sides; until then it can only be copied, into an empty table.",
+    };
+  return {
+    ...about,
+    severity: "error",
+    side: "postgres",
+    problem: `${reason}: its rows were not scanned`,
+    stops: "copying and mirroring the table",
+    next: 'Run "npx dualdb migrate" for the package\'s tables; make your own by "npx dualdb copy --create-tables", in a pair by a migration. "npx dualdb doctor --create-tables" scans their rows before.',
+  };
+}
+
+function missingColumn({ side, table, column }: MissingColumn): Problem {
+  return {
+    severity: "error",
+    side,
+    table,
+    column,
+    problem: "the column is missing",
+    stops: side === "postgres" ? "copying and mirroring the table" : "mirroring the table",
+    next: `Add it to ${label[side]}'s table, as the other side has it.`,
+  };
 }
 
 /** What there is to know of tables that are to be made. */
@@ -47,37 +68,44 @@ export function planProblems({ pairs }: Pairing, { planned, notes }: Plan): Prob
   const made = pairs.filter(({ postgres }) => planned.has(postgres.name)).map(({ table }) => table.name);
   const next = '"npx dualdb copy --create-tables" makes it so; a migration of yours can do otherwise.';
   return [
-    ...made.map((table) => problem("note", "postgres", table, null, "the table is not there yet", next)),
-    ...notes.map(({ table, column, text, refused }) =>
-      problem(refused ? "warning" : "note", "postgres", table, column, text, next),
-    ),
+    ...made.map((table) => note("postgres", table, null, "the table is not there yet", next)),
+    ...notes.map(({ table, column, text, refused }) => ({
+      ...note("postgres", table, column, text, next),
+      severity: refused === true ? ("warning" as const) : ("note" as const),
+    })),
   ];
 }
 
 /** Columns that hold less than SQLite's may: the scan tells whether a row needs more. */
 function narrower({ table }: TablePair): Problem[] {
-  return table.columns.flatMap((column) => {
-    const limit = limitOf(column);
-    return limit === null
-      ? []
-      : [problem("note", "postgres", table.name, column.name, limit, "Rows that do not fit are among the findings.")];
-  });
+  return table.columns.flatMap((column) =>
+    limitsOf(column).map((limit) =>
+      note("postgres", table.name, column.name, limit, "Rows that do not fit are among the findings."),
+    ),
+  );
 }
 
-function limitOf(column: Column): string | null {
+const narrowTypes: Readonly<Record<string, string>> = {
+  smallint: "holds 16 bits, SQLite 64",
+  integer: "holds 32 bits, SQLite 64",
+  real: "holds 4 bytes, SQLite 8",
+};
+
+function limitsOf(column: Column): string[] {
+  const size = sizeOf(column);
+  const isStricter = column.notNull && column.sqliteNotNull === false;
+  return [...(size === undefined ? [] : [size]), ...(isStricter ? ["is NOT NULL, in SQLite it is not"] : [])];
+}
+
+function sizeOf(column: Column): string | undefined {
   const { name, limits } = typeOfColumn(column);
-  const declared = column.sqliteType ?? "";
-  if (name === "smallint") return "holds 16 bits, SQLite 64";
-  if (name === "real") return "holds 4 bytes, SQLite 8";
-  if (
-    (name === "character varying" || name === "character") &&
-    limits[0] !== undefined &&
-    !declared.includes(`(${limits[0]})`)
-  )
-    return `holds ${limits[0]} characters, SQLite any number`;
-  if (name === "numeric" && limits.length > 0)
-    return `holds ${limits[0]} digits, ${limits[1] ?? 0} of them behind the point`;
-  return column.notNull && column.sqliteNotNull === false ? "is NOT NULL, in SQLite it is not" : null;
+  const [first, second = 0] = limits;
+  if (first === undefined) return narrowTypes[name];
+  if (name === "numeric") return `holds ${first} digits, ${second} of them behind the point`;
+  if (name !== "character varying" && name !== "character") return undefined;
+  return column.sqliteType?.includes(`(${first})`) === true
+    ? undefined
+    : `holds ${first} characters, SQLite any number`;
 }
 
 function lackedConstraints({ table, sqlite, postgres }: TablePair): Problem[] {
@@ -85,15 +113,7 @@ function lackedConstraints({ table, sqlite, postgres }: TablePair): Problem[] {
   const translated = (names: readonly string[]) => names.map((name) => toSqlite.get(name) ?? name);
   const mine = alike([...sqlite.keys, ...sqlite.uniques]);
   const others = alike([...postgres.keys, ...postgres.uniques].map(translated));
-  const unique = (side: Side, names: string) =>
-    problem(
-      "warning",
-      side,
-      table.name,
-      null,
-      `lacks the unique key (${names})`,
-      "Rows that only this side takes would be refused by the other.",
-    );
+  const unique = (side: Side, names: string) => lacks(side, table.name, `the unique key (${names})`);
   return [
     ...others.filter((names) => !mine.includes(names)).map((names) => unique("sqlite", names)),
     ...mine.filter((names) => !others.includes(names)).map((names) => unique("postgres", names)),
@@ -116,15 +136,7 @@ function lackedForeignKeys(
 ): Problem[] {
   const mine = alike(sqlite.foreignKeys.map(({ columns }) => columns));
   const others = alike(postgres.foreignKeys.map(({ columns }) => translated(columns)));
-  const foreign = (side: Side, names: string) =>
-    problem(
-      "warning",
-      side,
-      table.name,
-      null,
-      `lacks the foreign key on (${names})`,
-      "Rows that only this side takes would be refused by the other.",
-    );
+  const foreign = (side: Side, names: string) => lacks(side, table.name, `the foreign key on (${names})`);
   return [
     ...others.filter((names) => !mine.includes(names)).map((names) => foreign("sqlite", names)),
     ...mine.filter((names) => !others.includes(names)).map((names) => foreign("postgres", names)),
@@ -141,21 +153,13 @@ function lackedIndexes({ table, sqlite, postgres }: TablePair): Problem[] {
       const wanted = plainColumns(index).map((name) => names.get(name) ?? name);
       if (wanted.length === 0 || there.some((columns) => startsWith(columns, wanted))) return [];
       const what = `lacks an index on (${wanted.join(", ")}), as SQLite's ${index.name}`;
-      return [
-        problem(
-          "warning",
-          "postgres",
-          table.name,
-          null,
-          what,
-          "Queries that use it would read the whole table: create it.",
-        ),
-      ];
+      const next = "Queries that use it would read the whole table: create it.";
+      return [{ ...note("postgres", table.name, null, what, next), severity: "warning" as const }];
     });
 }
 
 /** Empty where an expression is among them. */
-function plainColumns({ columns }: DiscoveredTable["indexes"][number] | Index): string[] {
+function plainColumns({ columns }: Index): string[] {
   const names = columns.map(({ column }) => column);
   return names.includes(null) ? [] : (names as string[]);
 }
@@ -164,13 +168,19 @@ function startsWith(columns: readonly string[], wanted: readonly string[]): bool
   return wanted.every((name, index) => columns[index] === name);
 }
 
-function problem(
-  severity: Problem["severity"],
-  side: Side,
-  table: string,
-  column: string | null,
-  text: string,
-  next: string,
-): Problem {
-  return { severity, side, table, column, problem: text, next };
+/** A constraint that one side alone has. */
+export function lacks(side: Side, table: string, what: string): Problem {
+  return {
+    severity: "warning",
+    side,
+    table,
+    column: null,
+    problem: `lacks ${what}`,
+    stops: null,
+    next: "Rows that only this side takes would be refused by the other.",
+  };
+}
+
+function note(side: Side, table: string, column: string | null, text: string, next: string): Problem {
+  return { severity: "note", side, table, column, problem: text, stops: null, next };
 }
