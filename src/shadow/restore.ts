@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import sql, { join, raw } from "sql-template-tag";
 import { discoverSqlite } from "../data/catalogue/discover.js";
 import { keyExpression } from "../data/key.js";
-import { partsByRowid } from "../data/rows/rowid.js";
+import { partsByKey } from "../data/rows/key-parts.js";
 import { quote, type Table } from "../data/table.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -67,13 +67,13 @@ export async function restoreAlone(sqlite: Engine, clock: () => number): Promise
   return lost;
 }
 
-/** Enters the key of every row of SQLite. */
+/** Enters the key of every row of SQLite. Other writers wait until its transaction ends, so it follows the journal's own order. */
 export async function enterRows(transaction: Transaction, table: Table, now: number): Promise<void> {
   await transaction.execute(sql`UPDATE dualdb_state SET version = version + 1 WHERE id = 1`);
   const key = keyExpression("sqlite", table, "t");
-  for await (const { text, values } of partsByRowid(transaction, table)) {
+  for await (const { text, values, order } of partsByKey(transaction, table)) {
     const entering = `INSERT INTO dualdb_journal (table_name, row_key, version, touched_at)
-      SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text}
+      SELECT ?, ${key}, (SELECT version FROM dualdb_state WHERE id = 1), ? FROM ${quote(table.name)} AS t WHERE ${text} ${order}
       ON CONFLICT (table_name, row_key) DO UPDATE SET version = excluded.version, attempts = 0, last_error = NULL`;
     await transaction.execute(statement(entering, [table.name, now, ...values]));
   }

@@ -18,7 +18,8 @@ export interface Condition {
   readonly values: readonly ExactValue[];
 }
 
-const rowsInAPart = 5_000;
+/** Some milliseconds' work. */
+export const rowsInAPart = 5_000;
 
 /**
  * Conditions that cut a table of SQLite into parts of some thousand rows, so that work on a whole table gives the event loop its turns.
