@@ -1,16 +1,13 @@
-import type { Side } from "../engines/engine.js";
-import type { ListedMigration, MigrationReport } from "../schema/migrations.js";
+import type { ListedSide, MigratedSide } from "../migrate/migrate.js";
 import { type Colour, type Terminal, write } from "./terminal.js";
 
 /** A side's part of the `--json` document. */
-export type SideResult = { readonly side: Side; readonly target: string } & (
-  | Omit<MigrationReport, "side">
-  | { readonly migrations: readonly ListedMigration[] }
-);
+export type SideResult = MigratedSide | ListedSide;
 
 /** What `--json` promises. */
 export const jsonHelp = `
-The JSON document: { ok, sides: [{ side, target, … }], armed: [table], error?: { code, message, side, details } }.
+The JSON document: { ok, sides: [{ side, target, … }], armed: [table], finalized, error?: { code, message, side,
+details } }; finalized: PostgreSQL goes on alone, and SQLite is left out.
 A side has { applied: [{ filename, executionTimeMs }], pending: [filename], unknown: [filename], searchRebuilt };
 with --list { migrations: [{ filename, status, appliedAt, executionTimeMs, error }] }, where status is applied,
 pending, failed, changed or unknown, and times are Unix milliseconds.

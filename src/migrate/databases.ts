@@ -5,7 +5,13 @@ import type { Engine, PostgresEngine, Side, SqliteEngine } from "../engines/engi
 import { DualDbError, hasCode } from "../errors.js";
 import { silentLogger } from "../logger.js";
 import type { Pair } from "../shadow/mirror.js";
-import { cataloguesOf, type PairState, readPostgresState, readSqliteState } from "../shadow/state.js";
+import {
+  cataloguesOf,
+  type PairState,
+  type PostgresState,
+  readPostgresState,
+  readSqliteState,
+} from "../shadow/state.js";
 import type { ToolOptions } from "./options.js";
 
 /** Both databases of one run: opened for it alone, and closed when it ends. */
@@ -116,14 +122,29 @@ export function tablesIn({ graph, pairing, states }: Scene): Pick<Pair, "graph" 
 
 /** The states of a pair; null where the two have never been brought together. */
 export async function statesOf(sqlite: Engine, postgres: Engine): Promise<PairState | null> {
-  const left = await orNone(sqlite.transaction({ mode: "read" }, readSqliteState));
-  const right = await orNone(postgres.transaction({ mode: "read", timeoutMs }, readPostgresState));
+  const { sqlite: left, postgres: right } = await wordsOf(sqlite, postgres);
   if (left === null || right === null || (left.pairId === null && right.pairId === null)) return null;
   if (left.pairId === right.pairId) return { sqlite: left, postgres: right };
   throw new DualDbError(
     "PAIR_MISMATCH",
     "These two databases are not partners: one of them belongs to another. Check the SQLite path and the PostgreSQL URL.",
   );
+}
+
+/** What each database says of itself; null for one that has no tables of ours. */
+export async function wordsOf(
+  sqlite: Engine,
+  postgres: Engine,
+): Promise<{ readonly [S in keyof PairState]: PairState[S] | null }> {
+  return {
+    sqlite: await orNone(sqlite.transaction({ mode: "read" }, readSqliteState)),
+    postgres: await wordOf(postgres),
+  };
+}
+
+/** What PostgreSQL says of itself; null where it has no tables of ours. */
+export function wordOf(postgres: Engine, limitMs = timeoutMs): Promise<PostgresState | null> {
+  return orNone(postgres.transaction({ mode: "read", timeoutMs: limitMs }, readPostgresState));
 }
 
 async function orNone<T>(look: Promise<T>): Promise<T | null> {

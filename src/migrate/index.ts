@@ -8,6 +8,13 @@ export type { Side } from "../engines/engine.js";
 export type { Logger } from "../logger.js";
 export type { Latency } from "../metrics.js";
 export type { Flags, RouteName } from "../route.js";
+export {
+  type AppliedMigration,
+  createMigration,
+  type FileStatus,
+  type ListedMigration,
+  type MigrationReport,
+} from "../schema/migrations.js";
 export type { JournalSummary } from "../shadow/journal.js";
 export type { Conflict } from "../shadow/recovery.js";
 export type { Refused, SideStatus, Told } from "../shadow/side-status.js";
@@ -36,6 +43,16 @@ export { type FinalizeOptions, type FinalizeReport, finalize } from "./finalize.
 export { type GateName, type GateReport, gate } from "./gates.js";
 export type { Counts as ImportCounts } from "./import/tally.js";
 export { type ImportedTable, type ImportOptions, type ImportReport, importData } from "./import.js";
+export {
+  type ListedSide,
+  type ListOptions,
+  listMigrations,
+  type MigratedSide,
+  type MigrateOptions,
+  type MigrateReport,
+  type MigrationList,
+  migrate,
+} from "./migrate.js";
 export type { ToolOptions } from "./options.js";
 export type { Progress } from "./progress.js";
 export { type RearmOptions, type RearmReport, rearm } from "./rearm.js";

@@ -1,11 +1,12 @@
 import type { MigrationFile } from "./files.js";
 import type { TrackedMigration } from "./tracking.js";
 
-export type MigrationStatus = "applied" | "pending" | "failed" | "changed" | "unknown";
+/** How a file and what a database remembers of it stand to each other. */
+export type FileStatus = "applied" | "pending" | "failed" | "changed" | "unknown";
 
 export interface ListedMigration {
   readonly filename: string;
-  readonly status: MigrationStatus;
+  readonly status: FileStatus;
   /** Unix time in milliseconds; null where it never ran. */
   readonly appliedAt: number | null;
   readonly executionTimeMs: number | null;
@@ -34,7 +35,7 @@ export function isPending(listed: readonly ListedMigration[], filename: string):
 }
 
 /** The names of the entries with that status. */
-export function named(listed: readonly ListedMigration[], status: MigrationStatus): string[] {
+export function named(listed: readonly ListedMigration[], status: FileStatus): string[] {
   return names(listed.filter((entry) => entry.status === status));
 }
 
@@ -43,13 +44,13 @@ export function names(entries: readonly { readonly filename: string }[]): string
   return entries.map(({ filename }) => filename);
 }
 
-function statusOf(file: MigrationFile, row: TrackedMigration | undefined): MigrationStatus {
+function statusOf(file: MigrationFile, row: TrackedMigration | undefined): FileStatus {
   if (row === undefined) return "pending";
   if (!row.success) return "failed";
   return row.checksum === file.checksum ? "applied" : "changed";
 }
 
-function entryOf(filename: string, status: MigrationStatus, row: TrackedMigration | undefined): ListedMigration {
+function entryOf(filename: string, status: FileStatus, row: TrackedMigration | undefined): ListedMigration {
   return {
     filename,
     status,

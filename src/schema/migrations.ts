@@ -11,7 +11,7 @@ import { createTracking, readTracked } from "./tracking.js";
 
 export type { AppliedMigration } from "./apply.js";
 export { createMigration } from "./files.js";
-export type { ListedMigration, MigrationStatus } from "./listing.js";
+export type { FileStatus, ListedMigration } from "./listing.js";
 
 export interface MigrateOptions {
   readonly engine: Engine;

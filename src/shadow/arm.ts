@@ -15,10 +15,12 @@ import { type Engine, type Side, statement, type Transaction } from "../engines/
 import { DualDbError } from "../errors.js";
 import { Arming, type Lost } from "./arming.js";
 import { finalized } from "./disarm.js";
+import { mismatchOf } from "./mismatch.js";
 import { lostTables } from "./restore.js";
 import {
   type Catalogues,
   cataloguesOf,
+  isSettled,
   lockPostgresState,
   type PairState,
   readSqliteState,
@@ -79,6 +81,7 @@ export async function arm(
       refused: [],
     };
     const names = pairs.map(({ table }) => table.name);
+    // Half-way through a flip, rows that one side has not got yet would be taken for its present ones.
     if (!isNew && !isSettled(states)) return { ...known, unarmed: names };
     if (pairs.length === 0 && !isNew) return known;
     const { catalogue, refused } = await new Arming(sqlite, transaction, found.schema, clock).run(pairs, states, lost);
@@ -149,32 +152,10 @@ function isArmed({ schema, triggers }: Found, pair: TablePair): boolean {
   );
 }
 
-/** Half-way through a flip, rows that one side has not got yet would be taken for its present ones. */
-function isSettled({ sqlite, postgres }: PairState): boolean {
-  return sqlite.primary === postgres.primary && !sqlite.forced;
-}
-
-function assertPartners({ sqlite, postgres }: PairState): void {
-  if (postgres.finalized) throw finalized();
-  // A forced roll-back says so: else somebody has put an older file back, which knows nothing of the change.
-  if (sqlite.primary === "sqlite" && !sqlite.forced && postgres.primary === "postgres") throw restored();
-  const strangers = postgres.pairId !== null && sqlite.pairId !== postgres.pairId;
-  const lost = postgres.pairId === null && sqlite.pairId !== null && sqlite.primary === "postgres";
-  if (strangers || lost) throw pairMismatch(lost);
-}
-
-function restored(): DualDbError {
-  return new DualDbError(
-    "PAIR_MISMATCH",
-    "PostgreSQL is primary, and this SQLite database is from before that: it has been restored or replaced. Put the file back that was there; where it is lost, say whose rows count: dualdb rearm --primary postgres (or sqlite).",
-  );
-}
-
-function pairMismatch(lost: boolean): DualDbError {
-  const message = lost
-    ? "The SQLite database says that PostgreSQL is primary, but this PostgreSQL database has never been its partner. Point DATABASE_URL to the right one."
-    : "This PostgreSQL database is the partner of another SQLite database. Check SQLITE_DB_PATH or TURSO_DATABASE_URL, and DATABASE_URL.";
-  return new DualDbError("PAIR_MISMATCH", message);
+function assertPartners(states: PairState): void {
+  if (states.postgres.finalized) throw finalized();
+  const mismatch = mismatchOf(states);
+  if (mismatch !== null) throw mismatch;
 }
 
 /** A table of SQLite whose triggers journal was on both sides once. */

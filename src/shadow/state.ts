@@ -45,6 +45,11 @@ export function isHalfway({ sqlite, postgres }: PairState): boolean {
   return sqlite.primary === "postgres" && postgres.primary === "sqlite";
 }
 
+/** No change of the primary is under way, and none has left anything to bring in: both sides say which one is primary. */
+export function isSettled({ sqlite, postgres }: PairState): boolean {
+  return sqlite.primary === postgres.primary && !sqlite.forced;
+}
+
 /** Tells one move of the pair from the next. */
 export function moveOf({ sqlite, postgres }: PairState): string {
   return [sqlite.primary, sqlite.changedAt, postgres.primary, postgres.wanted, postgres.changedAt].join("/");

@@ -4,8 +4,9 @@ import { openLibsql } from "../../src/engines/libsql.js";
 import { openPostgres } from "../../src/engines/postgres.js";
 import { silentLogger } from "../../src/logger.js";
 import { compareDatabases } from "../../src/migrate/compare.js";
+import { migrate as migratePair } from "../../src/migrate/migrate.js";
 import { migrate } from "../../src/schema/migrations.js";
-import { freshPostgres } from "../support/databases.js";
+import { freshPostgres, freshSqlite } from "../support/databases.js";
 import { serverConfig } from "../support/libsql.js";
 import { configOf } from "../support/postgres-config.js";
 import { origin } from "../support/services.js";
@@ -56,5 +57,19 @@ test.runIf(sqldRuns)("a libSQL server goes through every phase like a file", asy
   });
   expect(equal).toBe(true);
   await Promise.all([sqlite.close(), postgres.close()]);
+  await server.stop();
+});
+
+test.runIf(sqldRuns)("a new libSQL server beside a PostgreSQL that has another partner stays empty", async () => {
+  const server = await startSqld();
+  const url = await freshPostgres();
+  await migratePair({ env: { SQLITE_DB_PATH: freshSqlite(), DATABASE_URL: url } });
+  const env = { TURSO_DATABASE_URL: server.url, DATABASE_URL: url };
+  const refused = { code: "PAIR_MISMATCH", message: expect.stringContaining("There is no SQLite database at") };
+  await expect(migratePair({ env })).rejects.toMatchObject(refused);
+  await expect(createDatabase({ env }).open()).rejects.toMatchObject(refused);
+  const sqlite = await openLibsql({ config: serverConfig(server.url), logger: silentLogger });
+  expect(await sqlite.read({ sql: "SELECT name FROM sqlite_master", text: "", values: [] })).toEqual([]);
+  await sqlite.close();
   await server.stop();
 });

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { createClient } from "@libsql/client";
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
@@ -31,6 +32,12 @@ async function dualdb(args: string, env: NodeJS.ProcessEnv = {}, isTTY = false):
 
 async function bothSides(): Promise<{ SQLITE_DB_PATH: string; DATABASE_URL: string }> {
   return { SQLITE_DB_PATH: freshSqlite(), DATABASE_URL: await freshPostgres() };
+}
+
+async function onFile(file: string, text: string): Promise<void> {
+  const client = createClient({ url: `file:${file}`, concurrency: 1 });
+  await client.executeMultiple(text);
+  client.close();
 }
 
 /** A user's folder with one file for each side. */
@@ -127,6 +134,7 @@ describe("dualdb migrate", () => {
         searchRebuilt: false,
       })),
       armed: ["document_collaborators", "documents", "messages", "queries", "user_analysis_history", "user_profiles"],
+      finalized: false,
     });
     expect(JSON.parse((await dualdb("migrate --json", env)).out).armed).toEqual([]);
     const listed = JSON.parse((await dualdb("migrate --list --json --only sqlite", env)).out);
@@ -187,6 +195,73 @@ describe("dualdb migrate", () => {
   ])("colours %s: %s", async (_title, isTTY, env, coloured) => {
     const { out } = await dualdb("migrate --list", { SQLITE_DB_PATH: freshSqlite(), ...env }, isTTY);
     expect(out.includes("\u001b[")).toBe(coloured);
+  });
+});
+
+describe("dualdb migrate with a PostgreSQL that has another partner", () => {
+  /** A pair, and a folder with a migration that neither has yet. */
+  async function paired() {
+    const env = await bothSides();
+    await dualdb("migrate", env);
+    return { env, folder: folderWith("1_a.sql", "CREATE TABLE a (id INTEGER);") };
+  }
+
+  /** What a migration would have changed first. */
+  async function expectUntouched(url: string): Promise<void> {
+    expect(await runAt(url, "SELECT to_regclass('a') AS a")).toEqual([{ a: null }]);
+    expect(await runAt(url, "SELECT count(*)::int AS n FROM schema_migrations")).toEqual([{ n: own.length }]);
+  }
+
+  test.each(["", " --dry-run", " --only sqlite"])(
+    "makes no SQLite file, and changes nothing: migrate%s",
+    async (more) => {
+      const { env, folder } = await paired();
+      const SQLITE_DB_PATH = freshSqlite();
+      const outcome = await dualdb(`migrate --dir ${folder}${more}`, { ...env, SQLITE_DB_PATH });
+      expect(outcome).toMatchObject({ status: 1, out: "", err: expect.stringContaining("PAIR_MISMATCH") });
+      expect(outcome.err).toContain(SQLITE_DB_PATH);
+      expect(readdirSync(dirname(SQLITE_DB_PATH))).toEqual([]);
+      await expectUntouched(env.DATABASE_URL);
+    },
+  );
+
+  test.each(["", " --dry-run"])("leaves a database that has a partner, too, as it is: migrate%s", async (more) => {
+    const [mine, theirs] = [await paired(), await paired()];
+    const before = readFileSync(mine.env.SQLITE_DB_PATH);
+    const env = { ...mine.env, DATABASE_URL: theirs.env.DATABASE_URL };
+    const outcome = await dualdb(`migrate --dir ${mine.folder}${more}`, env);
+    expect(outcome).toMatchObject({ status: 1, out: "", err: expect.stringContaining("PAIR_MISMATCH") });
+    expect(readFileSync(mine.env.SQLITE_DB_PATH).equals(before)).toBe(true);
+    await expectUntouched(theirs.env.DATABASE_URL);
+    expect((await dualdb(`migrate --dir ${mine.folder}`, mine.env)).status).toBe(0);
+  });
+
+  test("leaves a file that was never ours as it is, to the byte", async () => {
+    const { env, folder } = await paired();
+    const SQLITE_DB_PATH = freshSqlite();
+    await onFile(SQLITE_DB_PATH, "CREATE TABLE theirs (id INTEGER PRIMARY KEY)");
+    const before = readFileSync(SQLITE_DB_PATH);
+    const outcome = await dualdb(`migrate --dir ${folder}`, { ...env, SQLITE_DB_PATH });
+    expect(outcome).toMatchObject({ status: 1, out: "", err: expect.stringContaining("PAIR_MISMATCH") });
+    expect(readFileSync(SQLITE_DB_PATH).equals(before)).toBe(true);
+    expect(readdirSync(dirname(SQLITE_DB_PATH))).toEqual([basename(SQLITE_DB_PATH)]);
+    await expectUntouched(env.DATABASE_URL);
+  });
+
+  test("makes no SQLite file where it cannot be told", async () => {
+    const env = { SQLITE_DB_PATH: freshSqlite(), DATABASE_URL: "postgres://u:hunter2@127.0.0.1:1/d" };
+    const outcome = await dualdb("migrate", env);
+    expect(outcome).toMatchObject({ status: 1, err: expect.stringContaining("cannot be told") });
+    expect(existsSync(env.SQLITE_DB_PATH)).toBe(false);
+  });
+
+  test("still brings PostgreSQL up to date alone", async () => {
+    const { env, folder } = await paired();
+    const SQLITE_DB_PATH = freshSqlite();
+    const { status } = await dualdb(`migrate --only postgres --dir ${folder}`, { ...env, SQLITE_DB_PATH });
+    expect(status).toBe(0);
+    expect(existsSync(SQLITE_DB_PATH)).toBe(false);
+    expect(await runAt(env.DATABASE_URL, "SELECT id FROM a")).toEqual([]);
   });
 });
 

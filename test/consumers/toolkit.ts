@@ -13,6 +13,8 @@ export async function tools() {
     doctor: { ...(await migrate.doctor()) },
     exported: { ...(await migrate.exportData()) },
     imported: { ...imported },
+    listed: { ...(await migrate.listMigrations()) },
+    migrated: { ...(await migrate.migrate()) },
     gate: { ...(await migrate.gate("read")) },
     repaired: { ...(await migrate.repair()) },
     status: { ...status, next: { ...next } },
@@ -32,5 +34,7 @@ export const taken: TakesUndefined<migrate.CopyOptions> &
   TakesUndefined<migrate.ExportOptions> &
   TakesUndefined<migrate.FinalizeOptions> &
   TakesUndefined<migrate.ImportOptions> &
+  TakesUndefined<migrate.ListOptions> &
+  TakesUndefined<migrate.MigrateOptions> &
   TakesUndefined<migrate.RepairOptions> &
   TakesUndefined<migrate.VerifyOptions> = true;

@@ -118,7 +118,7 @@ describe("finalize", () => {
     const stdout = { write: (text: string) => (out += text) };
     const interruption = () => new AbortController().signal;
     expect(await run(["migrate"], { env: pair.env("P--"), stdout, stderr: stdout, interruption })).toBe(0);
-    expect(out).toMatch(/^SQLite is left out: the pair was finalized\npostgres .*\n {2}up to date\n$/);
+    expect(out).toMatch(/^postgres .*\n {2}up to date\nSQLite is left out: the pair was finalized\n$/);
     expect(existsSync(pair.file)).toBe(false);
   });
 

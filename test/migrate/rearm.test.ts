@@ -1,9 +1,11 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
+import { migrate } from "../../src/migrate/migrate.js";
 import { rearm } from "../../src/migrate/rearm.js";
 import { migrationStatus } from "../../src/migrate/status.js";
 import { arm } from "../../src/shadow/arm.js";
+import { freshPostgres } from "../support/databases.js";
 import { speaker, TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 
@@ -32,6 +34,7 @@ describe("an older SQLite file that was put back while PostgreSQL is primary", (
     const refused = { code: "PAIR_MISMATCH", message: expect.stringContaining("dualdb rearm --primary postgres") };
     await expect(pair.open(letters)).rejects.toMatchObject(refused);
     await expect(arm(await pair.sqlite, pair.postgres, Date.now)).rejects.toMatchObject(refused);
+    await expect(migrate({ env: pair.env(letters) })).rejects.toMatchObject(refused);
     expect(await pair.primaries()).toEqual({ sqlite: "sqlite", postgres: "postgres" });
     expect(await pair.count("postgres", "messages")).toBe(2);
   });
@@ -86,13 +89,31 @@ test("a PostgreSQL that was restored from before the change of the primary gets 
   );
   await expect(pair.open("P-S")).rejects.toMatchObject({ retry: false });
   await runAt(pair.url, "DELETE FROM schema_migrations");
-  const { migrate } = await import("../../src/schema/migrations.js");
-  const { silentLogger } = await import("../../src/logger.js");
-  await migrate({ engine: pair.postgres, timeoutMs: 30_000, logger: silentLogger });
+  await migrate({ env: pair.env("---"), only: "postgres" });
   const confirm = new URL(pair.url).pathname.slice(1);
   await rearm({ env: pair.env("---"), primary: "sqlite", confirm });
   await pair.expectConverged(await pair.open("--S"));
   expect(await pair.count("postgres", "messages")).toBe(2);
+});
+
+test("a PostgreSQL that is lost while it was primary is made anew, after a word, with SQLite's rows", async () => {
+  const pair = await TestPair.create();
+  const primary = await pair.open("P-S");
+  await primary.messageService.saveHumanMessage(say("one"));
+  await primary.drain();
+  await primary.close();
+  const url = await freshPostgres();
+  const env = pair.env("---", { DATABASE_URL: url });
+  await expect(migrate({ env })).rejects.toMatchObject({
+    code: "PAIR_MISMATCH",
+    message: expect.stringContaining("dualdb migrate --only postgres, then dualdb rearm --primary sqlite"),
+  });
+  expect(await runAt(url, "SELECT to_regclass('schema_migrations') AS t")).toEqual([{ t: null }]);
+  await migrate({ env, only: "postgres" });
+  await rearm({ env, primary: "sqlite", confirm: new URL(url).pathname.slice(1) });
+  const shadowed = await pair.open("--S", { env: { DATABASE_URL: url } });
+  expect(await shadowed.drain()).toEqual({ pending: 0, quarantined: 0 });
+  expect(await runAt(url, "SELECT message_content FROM messages")).toEqual([{ message_content: "one" }]);
 });
 
 test("a SQLite file that is lost is made anew beside a PostgreSQL that is primary, which is said until then", async () => {
