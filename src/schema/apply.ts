@@ -1,8 +1,8 @@
 import sql from "sql-template-tag";
 import { quote } from "../data/table.js";
-import { type Engine, statement, type Transaction } from "../engines/engine.js";
+import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
-import type { MigrationFile } from "./files.js";
+import { type MigrationFile, sideFolders } from "./files.js";
 import { migrationLimitMs } from "./postgres-lock.js";
 import { findTransactionControl, splitStatements } from "./statements.js";
 import { isApplied, record } from "./tracking.js";
@@ -120,10 +120,17 @@ function failureOf(engine: Engine, file: MigrationFile, line: number | null, err
   const reason = `${line === null ? "" : `line ${line}: `}${reasonOf(error)}`;
   const failure = new DualDbError(
     "MIGRATION_FAILED",
-    `${file.filename} failed on ${engine.side}, ${reason}. Correct the file and run dualdb migrate again.`,
+    `${file.filename} failed on ${engine.side}, ${reason}. ${adviceFor(error, engine.side)} and run dualdb migrate again.`,
     { cause: error, side: engine.side, details: { filename: file.filename, line, ...detailsOf(error) } },
   );
   return { reason, failure };
+}
+
+/** Rows that are changed on the side that is not primary would be others than the primary's. */
+function adviceFor(error: unknown, side: Side): string {
+  if (!hasCode(error, "NOT_PRIMARY")) return "Correct the file";
+  const others = sideFolders[side === "sqlite" ? "postgres" : "sqlite"];
+  return `Rows are changed by the file in ${others} alone, and the mirror carries them over: take the statement out of ${sideFolders[side]}`;
 }
 
 /** The error's own words, but for advice that leads back here. */

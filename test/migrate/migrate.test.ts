@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { createMigration, listMigrations, type MigratedSide, migrate } from "../../src/migrate/index.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { speaker, TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 
 const own = ["0001_tables.sql", "0002_journal.sql"];
@@ -89,4 +90,43 @@ describe("migrate as a function", () => {
     const { finalized, sides } = await migrate({ env: { ...env, SQLITE_DB_PATH: freshSqlite() } });
     expect({ finalized, sides: sides.map(({ side }) => side) }).toEqual({ finalized: true, sides: ["postgres"] });
   });
+});
+
+describe("a migration that changes rows of a pair", () => {
+  const ddl = "ALTER TABLE messages ADD COLUMN mood TEXT;";
+  const dml = "UPDATE messages SET mood = 'fine';";
+
+  test.each([
+    ["--S", "sqlite", "libsql", "postgres", "postgres"],
+    ["P-S", "postgres", "postgres", "sqlite", "libsql"],
+  ] as const)(
+    "does so with %s in the file of %s, and the mirror carries them; in the other file it is refused",
+    async (letters, primary, primaryFolder, other, otherFolder) => {
+      const pair = await TestPair.create();
+      const before = await pair.open(letters);
+      await before.messageService.saveHumanMessage({ ...speaker, messageContent: "old" });
+      await before.drain();
+      await before.close();
+      const dir = freshDirectory();
+      const put = (folder: string, text: string) => writeFileSync(join(dir, folder, "1_mood.sql"), text);
+      for (const folder of ["libsql", "postgres"]) mkdirSync(join(dir, folder));
+      put(primaryFolder, `${ddl}\n${dml}`);
+      put(otherFolder, `${ddl}\n${dml}`);
+      await expect(migrate({ env: pair.env("---"), dir })).rejects.toMatchObject({
+        code: "MIGRATION_FAILED",
+        side: other,
+        message: expect.stringMatching(
+          new RegExp(`line 2: .*by the file in ${primaryFolder} alone.*out of ${otherFolder} and run`),
+        ),
+        details: { reason: "NOT_PRIMARY", line: 2 },
+      });
+      await expect(pair.rows(other, "SELECT mood FROM messages")).rejects.toMatchObject({ code: "SCHEMA_MISSING" });
+      expect(await pair.owed(other)).toBe(0);
+      put(otherFolder, ddl);
+      await migrate({ env: pair.env("---"), dir });
+      expect(await pair.owed(primary)).toBe(1);
+      await pair.expectConverged(await pair.open(letters));
+      expect(await pair.rows(other, "SELECT mood FROM messages")).toEqual([{ mood: "fine" }]);
+    },
+  );
 });
