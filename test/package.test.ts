@@ -149,11 +149,11 @@ describe("the documents", () => {
         .matchAll(/(?:^|`)npx dualdb ([a-z_ -]+)/gm),
     ].map(([, args]) => String(args).trim());
     expect(commands).toEqual(expect.arrayContaining(["migrate", "migrate --list", "migrate create add_notes"]));
-    // No bot has told a gate of its work, and finalize asks somebody who sits there.
+    // No bot has told a gate of its work, and finalize and rearm ask somebody who sits there.
     const done = () => 0;
     const failed = ({ code }: { readonly code: unknown }) => code;
     for (const command of new Set(["migrate", ...commands])) {
-      if (command === "finalize") continue;
+      if (command === "finalize" || command.startsWith("rearm ")) continue;
       const status = await dualdb(command.split(" "), env).then(done, failed);
       expect({ command, status }).toEqual({ command, status: command.includes("--gate") ? 1 : 0 });
     }
