@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
@@ -15,11 +16,13 @@ import { fileOfTable, openPrivateFile, privateFolder } from "./private-files.js"
 export interface Reject extends Finding {
   /** The source's row, to the bit; what somebody corrects before it is fed back. */
   readonly row: Readonly<Record<string, JsonValue>>;
+  /** Digest of the row as the database had it: tells whether it has changed there since. Absent for a row that only a file has. */
+  readonly was?: string;
 }
 
 /**
- * The rows of one table that were set aside. Each is there once, however often it is refused; a line that is there already is kept. Rows
- * without a key that are alike are there as often as there are such rows.
+ * The rows of one table that were set aside. Each is there once, however often it is refused; a line that is there already is kept, unless
+ * the database has another version of its row by now. Rows without a key that are alike are there as often as there are such rows.
  */
 export class Rejects {
   readonly path: string;
@@ -28,9 +31,13 @@ export class Rejects {
   /** What the file held before, and this run has not come to yet. */
   #former: Rows | null = null;
   readonly #refused: Rows;
+  readonly #from: "database" | "file";
+  /** By key, of which version of a row the file speaks. */
+  readonly #versions = new Map<string, string | undefined>();
 
-  constructor(folder: string, table: Table) {
+  constructor(folder: string, table: Table, from: "database" | "file") {
     this.#table = table;
+    this.#from = from;
     this.#refused = new Rows(table);
     this.path = fileOfTable(folder, table.name, ".jsonl");
   }
@@ -57,11 +64,28 @@ export class Rejects {
 
   async #add(rejected: readonly { readonly row: SourceRow; readonly finding: Finding }[]): Promise<void> {
     this.#former ??= await this.#rowsThere();
-    const fresh = rejected.filter(({ row }) => this.#former?.take(this.#identityOf(row)) !== true);
+    const fresh = rejected.filter(
+      ({ row }) => this.#former?.take(this.#identityOf(row)) !== true || this.#isOutdated(row),
+    );
     for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
     if (fresh.length === 0) return;
-    const lines = fresh.map(({ row, finding }) => lineOf({ ...finding, row: rowToJson(this.#table, row) }));
+    const lines = fresh.map(({ row, finding }) =>
+      lineOf({ ...finding, row: rowToJson(this.#table, row), ...this.#was(row) }),
+    );
     await this.#append(lines.join(""));
+    for (const { row } of fresh) this.#versions.set(row.key, this.#was(row).was);
+  }
+
+  #was(row: SourceRow): Pick<Reject, "was"> {
+    const { key } = this.#table;
+    const hasKey = key.length > 0 && key.every((name) => row.repaired?.has(name) !== true);
+    return this.#from === "database" && hasKey ? { was: digestOf(this.#table, row) } : {};
+  }
+
+  /** What somebody has corrected in the line is not what the database has now. */
+  #isOutdated(row: SourceRow): boolean {
+    const known = this.#versions.get(row.key);
+    return known !== undefined && known !== this.#was(row).was;
   }
 
   /** All of it, or nothing: where the disk is full no half line stays, and no empty file. */
@@ -87,7 +111,8 @@ export class Rejects {
   async settle(): Promise<void> {
     await this.close();
     if (!existsSync(this.path)) return;
-    await onFile(this.path, () => this.keep((reject) => this.#refused.take(this.#identityIn(reject))));
+    const isLatest = ({ key, was }: Reject) => was === undefined || was === this.#versions.get(key);
+    await onFile(this.path, () => this.keep((line) => isLatest(line) && this.#refused.take(this.#identityIn(line))));
   }
 
   /** Leaves only some of the lines, and no file where that is none. */
@@ -135,9 +160,20 @@ export class Rejects {
     const rows = new Rows(this.#table);
     if (!existsSync(this.path)) return rows;
     if (!(await endsWhole(this.path))) await this.keep(() => true, true);
-    if (existsSync(this.path)) for await (const { reject } of rejectsIn(this.path)) rows.add(this.#identityIn(reject));
+    if (!existsSync(this.path)) return rows;
+    for await (const { reject } of rejectsIn(this.path)) {
+      rows.add(this.#identityIn(reject));
+      if (this.#table.key.length > 0) this.#versions.set(reject.key, reject.was);
+    }
     return rows;
   }
+}
+
+/** Tells one version of a row from another. */
+export function digestOf(table: Table, row: SourceRow): string {
+  return createHash("sha256")
+    .update(JSON.stringify(rowToJson(table, row)))
+    .digest("hex");
 }
 
 /** Rows by what tells them apart: a key once, a row without one as often as it comes up. */

@@ -68,6 +68,37 @@ describe("a pair", () => {
     expect(await pair.owed("sqlite")).toBe(0);
   });
 
+  test("does not take a correction for newer than what the application has written since", async () => {
+    const pair = await armedPair(50, true);
+    const rejects = folder();
+    await (await pair.sqlite).write([
+      sql`INSERT INTO queries (id, timestamp, user_id, username, query_text, result_count)
+        SELECT 'gone', timestamp, user_id, username, query_text, 'many' FROM queries LIMIT 1`,
+    ]);
+    expect(sums(await run(pair, { rejects })).setAside).toBe(2);
+    const file = join(rejects, "queries.jsonl");
+    const lines = () =>
+      readFileSync(file, "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    const corrected = () => lines().map((line) => JSON.stringify({ ...line, row: { ...line.row, result_count: 7 } }));
+    writeFileSync(file, `${corrected().join("\n")}\n`);
+    await (await pair.sqlite).write([
+      sql`UPDATE queries SET query_text = 'newer' WHERE id <> 'gone' AND result_count = 'many'`,
+      sql`DELETE FROM queries WHERE id = 'gone'`,
+    ]);
+    expect(sums(await run(pair, { rejects, retryRejects: true }))).toMatchObject({ setAside: 1 });
+    expect(lines()).toMatchObject([{ row: { query_text: "newer", result_count: "many" } }]);
+    expect(await pair.count("sqlite", "queries WHERE id = 'gone'")).toBe(0);
+    writeFileSync(file, `${corrected().join("\n")}\n`);
+    expect(sums(await run(pair, { rejects, retryRejects: true }))).toMatchObject({ written: 1, setAside: 0 });
+    expect(await pair.rows("postgres", "SELECT query_text FROM queries WHERE result_count = 7")).toContainEqual({
+      query_text: "newer",
+    });
+    await pair.expectEqual();
+  });
+
   test.each(["---", "P--"])("all or nothing, %s", async (letters) => {
     const pair = await armedPair(700);
     const database = await pair.open(letters);

@@ -9,11 +9,12 @@ import { reasonOf } from "../../data/refusal.js";
 import { encodeRow } from "../../data/rows/copy-text.js";
 import { fromJson } from "../../data/rows/exact-json.js";
 import { rowsOf } from "../../data/rows/rows.js";
-import type { Column, Table } from "../../data/table.js";
-import type { ExactValue, Side } from "../../engines/engine.js";
+import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
+import { type Column, quotedOn, type Table } from "../../data/table.js";
+import type { ExactValue, Side, Transaction } from "../../engines/engine.js";
 import { DualDbError, hasCode } from "../../errors.js";
 import { fileOfTable } from "../private-files.js";
-import { type Reject, rejectsIn } from "../rejects.js";
+import { digestOf, type Reject, rejectsIn } from "../rejects.js";
 import { refusedRow } from "./batch.js";
 import { Lines } from "./lines.js";
 import { copyInPair } from "./pair.js";
@@ -171,15 +172,21 @@ async function rowsOfKeys(run: CopyRun, table: Table, keys: readonly string[]): 
   return found;
 }
 
-/** A row that the primary itself refuses stays where it is: the pass over the pair meets it, or its file is the only place that has it. */
+/**
+ * A row that the primary itself refuses stays where it is: the pass over the pair meets it, or its file is the only place that has it. One
+ * that has changed on the primary since it was set aside, or is gone there, is left as it is now: an application's write is the newer one.
+ */
 async function toPrimary(run: CopyRun, from: Side, table: Table): Promise<void> {
   const engine = run.databases[from];
   for await (const rows of rowsIn(run, table)) {
     for (const row of rows) {
       try {
-        await engine.transaction({ mode: "write", timeoutMs }, (primary) =>
-          rowsOf(from).upsert(primary, table, [row.values]),
-        );
+        await engine.transaction({ mode: "write", timeoutMs }, async (primary) => {
+          if (from === "postgres")
+            await primary.script(`LOCK TABLE ${quotedOn(from, table)} IN SHARE ROW EXCLUSIVE MODE`);
+          if (await isAsItWas(primary, from, table, row.reject))
+            await rowsOf(from).upsert(primary, table, [row.values]);
+        });
       } catch (error) {
         if (!hasCode(error, "CONSTRAINT_VIOLATED", "VALUE_REFUSED")) throw error;
         const message = `The corrected row ${row.key} of ${table.name} does not fit ${from} itself (${reasonOf(error)}): correct it again.`;
@@ -189,9 +196,21 @@ async function toPrimary(run: CopyRun, from: Side, table: Table): Promise<void> 
   }
 }
 
-async function* rowsIn({ rejects }: CopyRun, table: Table): AsyncGenerator<SourceRow[]> {
+async function isAsItWas(primary: Transaction, from: Side, table: Table, { key, was }: Reject): Promise<boolean> {
+  if (was === undefined) return true;
+  const [now] =
+    from === "sqlite" ? await exactRowsOf(primary, table, [key]) : await rowsOf(from).read(primary, table, [key]);
+  return now !== undefined && digestOf(table, now) === was;
+}
+
+/** A row as it stands in its file, maybe corrected. */
+interface RejectedRow extends SourceRow {
+  readonly reject: Reject;
+}
+
+async function* rowsIn({ rejects }: CopyRun, table: Table): AsyncGenerator<RejectedRow[]> {
   const path = fileOfTable(rejects ?? "", table.name, ".jsonl");
-  let rows: SourceRow[] = [];
+  let rows: RejectedRow[] = [];
   for await (const { reject } of rejectsIn(path)) {
     rows.push(rowOf(path, table, reject));
     if (rows.length < rowsAtOnce) continue;
@@ -201,7 +220,8 @@ async function* rowsIn({ rejects }: CopyRun, table: Table): AsyncGenerator<Sourc
   if (rows.length > 0) yield rows;
 }
 
-function rowOf(path: string, table: Table, { key, row }: Reject): SourceRow {
+function rowOf(path: string, table: Table, reject: Reject): RejectedRow {
+  const { key, row } = reject;
   const repaired = new Map<string, Uint8Array>();
   const values = table.columns.map((column) => {
     const read = column.name in row ? fromJson(row[column.name]) : undefined;
@@ -210,7 +230,7 @@ function rowOf(path: string, table: Table, { key, row }: Reject): SourceRow {
     return read.value;
   });
   const parts = table.key.map((name) => values[table.columns.findIndex((column) => column.name === name)] ?? null);
-  return { key: encodeKey(parts), values, repaired };
+  return { key: encodeKey(parts), values, repaired, reject };
 }
 
 function unreadable(path: string, key: string, { name }: Column): DualDbError {

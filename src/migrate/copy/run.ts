@@ -49,7 +49,7 @@ export class TableRun {
     this.table = table;
     this.tally = new Tally(table.name);
     this.#run = run;
-    this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table);
+    this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table, "database");
     this.#total = total;
   }
 

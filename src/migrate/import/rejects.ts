@@ -14,7 +14,7 @@ export async function writeRejects(folder: string, tallies: readonly Tally[]): P
 
 async function writeTable(folder: string, tally: Tally): Promise<void> {
   const { intake } = tally;
-  const rejects = new Rejects(folder, intake.table);
+  const rejects = new Rejects(folder, intake.table, "file");
   await onFile(rejects.path, async () => {
     try {
       for await (const page of intake.rows()) await rejects.add(page.flatMap((row) => rejectedOf(tally, row)));
