@@ -15,6 +15,7 @@ import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { assertNoRowSecurity } from "./row-security.js";
 import { type Run, recordingFailure, recordRun } from "./runs.js";
+import { assertAtRest } from "./verify/source.js";
 
 export type { CopiedTable, CopyReport, FindingCount, LeftOut, StuckSequence } from "./copy/report.js";
 
@@ -142,6 +143,7 @@ function sourceOf(wanted: Side | undefined, states: PairState | null): Side {
       "FINALIZED",
       "This PostgreSQL database was finalized: it has left SQLite behind, and nothing is copied between them any more.",
     );
+  assertAtRest(states);
   const { primary } = states.sqlite;
   if (wanted === undefined || wanted === primary) return primary;
   throw new DualDbError(

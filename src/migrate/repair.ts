@@ -7,7 +7,7 @@ import { FormerRows } from "./repair/former-rows.js";
 import { JournalMender, type Left, type Mender, PlainMender } from "./repair/mender.js";
 import { differencesIn } from "./repair/report-file.js";
 import { type Outcome, recordingFailure, recordRun } from "./runs.js";
-import { livePair, sourceOf } from "./verify/source.js";
+import { assertAtRest, livePair, sourceOf } from "./verify/source.js";
 import type { Difference } from "./verify/table.js";
 import { compareScene, type VerifyReport, withTwoConnections } from "./verify.js";
 
@@ -186,10 +186,5 @@ function assertRepairable({ states }: Scene): void {
       "FINALIZED",
       "This PostgreSQL database was finalized: SQLite is no longer part of it, and nothing is mended.",
     );
-  const halfway = states !== null && (states.sqlite.primary !== states.postgres.primary || states.sqlite.forced);
-  if (halfway)
-    throw new DualDbError(
-      "NOT_PRIMARY",
-      "A change of the primary is half-way. Start a process with the flags that you want, and repair then.",
-    );
+  assertAtRest(states);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { sql } from "../../src/index.js";
 import { type CopyOptions, copy } from "../../src/migrate/copy.js";
+import { repair } from "../../src/migrate/repair.js";
 import { arm } from "../../src/shadow/arm.js";
 import { armedPair, eightWriters } from "../support/armed-pair.js";
 import { freshDirectory } from "../support/databases.js";
@@ -66,6 +67,15 @@ describe("a pair", () => {
     expect(existsSync(file)).toBe(false);
     await pair.expectEqual();
     expect(await pair.owed("sqlite")).toBe(0);
+  });
+
+  test("waits for what PostgreSQL still owes after a roll-back, and says so", async () => {
+    const pair = await armedPair(1);
+    await (await pair.sqlite).write([sql`UPDATE dualdb_state SET forced = 1`]);
+    await pair.postgres.write([sql`UPDATE dualdb_state SET "primary" = 'postgres'`]);
+    const refused = { code: "NOT_PRIMARY", message: expect.stringContaining("comes in first") };
+    await expect(run(pair)).rejects.toMatchObject(refused);
+    await expect(repair({ env: pair.env("---") })).rejects.toMatchObject(refused);
   });
 
   test("does not take a correction for newer than what the application has written since", async () => {
