@@ -127,7 +127,7 @@ function printRuns(status: MigrationStatus, line: Line): void {
     seen.add(run.command);
     line(
       `last ${run.command}`,
-      `${endOf(run)}, ${duration(at - run.endedAt)} ago`,
+      `${endOf(run)}${rangeOf(run)}, ${duration(at - run.endedAt)} ago`,
       run.outcome === "done" ? null : "yellow",
     );
   }
@@ -137,6 +137,12 @@ function printRuns(status: MigrationStatus, line: Line): void {
 function endOf({ command, outcome, facts }: Run): string {
   if (outcome === "failed") return `failed with ${facts.code}`;
   return outcome === "differs" && isBringing(command) ? "in part" : outcome;
+}
+
+/** The tables that were compared, where these were not all: a verdict is about no others. */
+function rangeOf({ command, outcome, facts: { tables } }: Run): string {
+  const isVerdict = command === "verify" && (outcome === "done" || outcome === "differs");
+  return tables === null || !isVerdict ? "" : ` for ${tables.join(", ")}`;
 }
 
 /** Whether it is about rows that arrive, and not about a comparison. */

@@ -7,11 +7,12 @@ import { DifferenceFile } from "./verify/difference-file.js";
 import { compareKeyless, type KeylessReport } from "./verify/keyless.js";
 import { type Orphans, orphansOf } from "./verify/orphans.js";
 import { type SchemaDifference, schemaDifferences } from "./verify/schema.js";
-import { checkSearch, type SearchCheck } from "./verify/search.js";
+import { checkSearch, type SearchCheck, searched } from "./verify/search.js";
 import { type BehindSequence, behindSequences } from "./verify/sequences.js";
 import { Patience, type ReachedLook } from "./verify/settling.js";
 import { livePair, lookOf, sourceOf } from "./verify/source.js";
 import { compareTable, type Difference, type DifferenceSink, type TableCounts } from "./verify/table.js";
+import type { Verdicts } from "./verify/verdicts.js";
 
 /** What a comparison takes. */
 export interface VerifyOptions extends ToolOptions {
@@ -123,8 +124,9 @@ export async function compareScene(
     notCompared: scene.pairing.unmirrored.filter(({ table }) => !keyless.some((report) => report.table === table)),
     ...checks,
   };
-  const equal = isEqual(report);
-  if (report.armed) await record(databases, options, { ...report, equal });
+  const verdicts = verdictsOf(report);
+  const equal = verdicts.differing.length === 0;
+  if (report.armed) await record(databases, options, { ...report, equal }, verdicts);
   return { equal, ...report };
 }
 
@@ -191,13 +193,25 @@ async function check(
   return { sequences, orphans, schema: pairing.pairs.flatMap(schemaDifferences), search };
 }
 
-function isEqual(report: Omit<VerifyReport, "equal">): boolean {
+/** The tables that were looked at, and those in which something is amiss. */
+function verdictsOf(report: Omit<VerifyReport, "equal">): Verdicts {
   const { tables, keyless, notCompared, sequences, orphans, schema, search, armed, from } = report;
-  const lost = schema.some(({ kind, side }) => kind === "column" && side !== from);
   // While SQLite is primary nobody asks PostgreSQL for a number.
-  const counters = armed && from === "sqlite" ? 0 : sequences.length;
-  const amiss = notCompared.length + counters + orphans.length + (search?.missed.length ?? 0);
-  return !lost && amiss === 0 && tables.every(isTableEqual) && keyless.every(({ same }) => same === true);
+  const counters = armed && from === "sqlite" ? [] : sequences;
+  const differing = new Set([
+    ...namesIn(tables.filter((table) => !isTableEqual(table))),
+    ...namesIn(keyless.filter(({ same }) => same !== true)),
+    ...namesIn(notCompared),
+    ...namesIn(counters),
+    ...namesIn(orphans),
+    ...namesIn(schema.filter(({ kind, side }) => kind === "column" && side !== from)),
+    ...(search === null || search.missed.length === 0 ? [] : [searched]),
+  ]);
+  return { compared: namesIn([...tables, ...keyless, ...notCompared]), differing: [...differing] };
+}
+
+function namesIn(findings: readonly { readonly table: string }[]): string[] {
+  return findings.map(({ table }) => table);
 }
 
 function isTableEqual({ missing, extra, different, refused, owed }: TableCounts): boolean {
@@ -205,11 +219,23 @@ function isTableEqual({ missing, extra, different, refused, owed }: TableCounts)
 }
 
 /** For `dualdb status` and its gates. */
-async function record({ postgres }: Databases, options: VerifyOptions, report: VerifyReport): Promise<void> {
+async function record(
+  { postgres }: Databases,
+  options: VerifyOptions,
+  report: VerifyReport,
+  verdicts: Verdicts,
+): Promise<void> {
   const { equal, beganAt, endedAt, tables } = report;
   const outcome: Outcome = equal ? "done" : "differs";
   const sum = (count: keyof Omit<TableCounts, "equal">) => tables.reduce((total, table) => total + table[count], 0);
   const counts = { rows: sum(report.from), missing: sum("missing"), extra: sum("extra"), different: sum("different") };
-  const facts = { tables: options.tables ?? null, equal, ...counts, refused: sum("refused"), owed: sum("owed") };
+  const facts = {
+    tables: options.tables ?? null,
+    equal,
+    ...counts,
+    refused: sum("refused"),
+    owed: sum("owed"),
+    ...verdicts,
+  };
   await recordRun(postgres, { command: "verify", outcome, beganAt, endedAt, facts }, options.logger);
 }

@@ -5,7 +5,7 @@ import { run } from "../../src/cli/program.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { runAt } from "../support/postgres.js";
-import { travelledPair } from "../support/travel.js";
+import { travelledPair, verified } from "../support/travel.js";
 
 async function dualdb(args: string, env: NodeJS.ProcessEnv, isTTY = false, columns = 200) {
   const written = { out: "", err: "" };
@@ -71,6 +71,8 @@ describe("dualdb status", () => {
     expect(out).toContain("flags         none (route sqlite), but the application has told of route shadow\n");
     expect(out).toMatch(/^last copy {5}in part, /m);
     expect(out).toMatch(/^last verify {3}differs, /m);
+    await verified(pair, -1_000, ["documents", "messages"]);
+    expect((await dualdb("status", pair.env("---"))).out).toMatch(/^last verify {3}done for documents, messages, /m);
   });
 
   test("breaks its lines between words on a terminal, under where they began, and nowhere else", async () => {

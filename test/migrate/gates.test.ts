@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
 import { createClient } from "@libsql/client";
 import { describe, expect, test } from "vitest";
+import { finalize } from "../../src/migrate/finalize.js";
 import { type GateName, gate, gates } from "../../src/migrate/gates.js";
 import type { ToolOptions } from "../../src/migrate/options.js";
+import { repair } from "../../src/migrate/repair.js";
 import { recordRun } from "../../src/migrate/runs.js";
+import { verify } from "../../src/migrate/verify.js";
+import { freshDirectory } from "../support/databases.js";
 import type { TestPair } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
-import { travelledPair, verified } from "../support/travel.js";
+import { ownTables, travelledPair, verified } from "../support/travel.js";
 
 const day = 86_400_000;
 
@@ -93,6 +97,7 @@ const cases: readonly Case[] = [
       await onSqlite(pair, "CREATE TABLE notes (note TEXT)");
       await onPostgres(pair, "CREATE TABLE notes (note TEXT)");
     },
+    also: ["verify"],
     detail: /notes \(.*key/,
   },
   {
@@ -131,16 +136,31 @@ const cases: readonly Case[] = [
     title: "of one table, and it differed",
     spoil: (pair) => {
       const at = Date.now() + 10;
-      const facts = { tables: ["messages"] };
+      const facts = { tables: ["messages"], compared: ["messages"], differing: ["messages"] };
       return recordRun(pair.postgres, { command: "verify", outcome: "differs", beganAt: at, endedAt: at, facts });
     },
-    detail: /differences .* ago/,
+    detail: /differences in messages, found .* ago/,
   },
   {
     check: "verify",
     title: "of one table only",
-    spoil: (pair) => onPostgres(pair, `UPDATE dualdb_runs SET facts = '{"tables": ["messages"]}'`),
-    detail: /only some tables/,
+    spoil: async (pair) => {
+      await onPostgres(pair, "DELETE FROM dualdb_runs");
+      await verified(pair, 0, ["messages"]);
+    },
+    detail: /only some tables were verified, and not document_collaborators, documents, queries, /,
+  },
+  {
+    check: "verify",
+    title: "of one table too long ago, and of the others since",
+    spoil: async (pair) => {
+      await onPostgres(pair, "DELETE FROM dualdb_runs");
+      await verified(pair, 2 * day);
+      const others = ownTables.filter((table) => table !== "queries");
+      await verified(pair, 0, others);
+    },
+    gate: "postgres",
+    detail: /queries equal 2 days ago, but at most 24 hours/,
   },
   {
     check: "quarantine",
@@ -271,6 +291,61 @@ describe("a gate", () => {
         { name: "counts", ok: null, detail: expect.stringMatching(/still owed \(messages: SQLite 2, PostgreSQL 3\)/) },
       ],
     });
+  });
+
+  test("takes an error for settled when every table has been verified since, by one run or by several, and not before", async () => {
+    const pair = await travelledPair();
+    await counter(pair, "error", "relay-failed", "QUERY_FAILED", 1);
+    await onPostgres(pair, "UPDATE dualdb_counters SET total = 1000 WHERE kind = 'count'");
+    const unmet = async () => (await openness("read", pair)).unmet.map(({ name }) => name);
+    await verified(pair, -5_000, ["queries"]);
+    expect(await unmet()).toEqual(["shadow-errors", "errors"]);
+    await verified(
+      pair,
+      -5_000,
+      ownTables.filter((table) => table !== "queries"),
+    );
+    expect(await unmet()).toEqual([]);
+  });
+
+  test("remembers a difference of a table until that table is found equal, whatever is verified between", async () => {
+    const pair = await travelledPair("P-S");
+    const env = pair.env("P-S");
+    const verdict = async () => (await gate("finalize", { env })).checks.find(({ name }) => name === "verify");
+    expect((await verify({ env })).equal).toBe(true);
+    await onPostgres(pair, `${asMirror} UPDATE documents SET title = 'changed behind the mirror'`);
+    expect((await verify({ env, tables: ["documents"], settleMs: 0 })).equal).toBe(false);
+    expect((await verify({ env, tables: ["messages"] })).equal).toBe(true);
+    expect(await verdict()).toMatchObject({ ok: false, detail: expect.stringMatching(/^differences in documents, /) });
+    const confirm = new URL(pair.url).pathname.slice(1);
+    await expect(finalize({ env, confirm, directory: freshDirectory() })).rejects.toMatchObject({
+      code: "GATE_CLOSED",
+      details: { checks: [expect.objectContaining({ name: "verify", ok: false })] },
+    });
+    expect((await verify({ env, settleMs: 0 })).equal).toBe(false);
+    expect(await verdict()).toMatchObject({ ok: false, detail: expect.stringMatching(/^differences in documents, /) });
+    await repair({ env, apply: true, tables: ["documents"], directory: freshDirectory() });
+    expect(await verdict()).toMatchObject({ ok: true });
+  });
+
+  test("does not take a verify for an answer that began before a difference was found", async () => {
+    const pair = await travelledPair();
+    const at = Date.now() + 1_000;
+    const looked = (
+      outcome: "done" | "differs",
+      beganAt: number,
+      endedAt: number,
+      tables: readonly string[] | null,
+    ) => {
+      const differing = outcome === "done" ? [] : ["documents"];
+      const facts = { tables, compared: tables ?? ownTables, differing };
+      return recordRun(pair.postgres, { command: "verify", outcome, beganAt, endedAt, facts });
+    };
+    await looked("differs", at, at + 20, ["documents"]);
+    await looked("done", at - 1, at + 30, null);
+    expect((await openness("read", pair)).unmet.map(({ name }) => name)).toEqual(["verify"]);
+    await looked("done", at + 21, at + 40, null);
+    expect((await openness("read", pair)).unmet).toEqual([]);
   });
 
   test("looks at the tables that are asked for only", async () => {

@@ -1,8 +1,9 @@
+import { areEqualSince } from "../verify/verdicts.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { duration } from "./duration.js";
 import { explainJsonIndexes } from "./json-indexes.js";
 import { sampledTable, sampleReads } from "./latency.js";
-import { answers, type Sight } from "./sight.js";
+import { answers, type Sight, tableNamesIn } from "./sight.js";
 import { counted, withPairing } from "./standing.js";
 import { type Counter, type StepRecord, totalOf } from "./steps.js";
 
@@ -30,7 +31,7 @@ export const shadowErrors: Judge = (sight) => {
   return share < mostShadowErrors ? fine(text) : amiss(`${text}: 1 % is too much`);
 };
 
-/** No error was logged since the last step, but for those after which a verify has found both sides equal. */
+/** No error was logged since the last step, but for those after which a verify has found every table equal. */
 export const errors: Judge = (sight) => {
   const { step } = sight;
   if (step === null) return notTold(sight);
@@ -67,10 +68,13 @@ export const jsonIndexes: Judge = async ({ postgres: { engine, status } }) => {
   return fine(indexes.length === 0 ? "no JSONB column has an index" : `${indexes.length} used`);
 };
 
-/** Whether no verify has found both sides equal since. */
-function isOpen({ lastAt }: Counter, { runs }: Sight): boolean {
-  const verified = runs.find(({ command, outcome }) => command === "verify" && outcome === "done");
-  return verified === undefined || verified.beganAt <= lastAt;
+/**
+ * Whether the error may have done something that nobody has seen. What is counted names no table, and each of these errors says that
+ * something may not have arrived; so it is settled when every table has been found equal by a verify that began after it.
+ */
+function isOpen({ lastAt }: Counter, sight: Sight): boolean {
+  const tables = tableNamesIn(sight);
+  return tables.length === 0 || !areEqualSince(tables, sight.runs, lastAt);
 }
 
 function listOf(counters: readonly Counter[]): string {

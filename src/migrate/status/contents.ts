@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { TableGraph } from "../../data/graph.js";
-import type { Run } from "../runs.js";
 import { type Orphans, orphansOf } from "../verify/orphans.js";
 import { checkSearch } from "../verify/search.js";
+import { type TableVerdict, tableVerdict } from "../verify/verdicts.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { countTables, type TableCount } from "./counts.js";
 import { duration } from "./duration.js";
-import { answers, sideNames, stateIn } from "./sight.js";
-import { counted, withBoth } from "./standing.js";
+import { answers, sideNames, stateIn, tableNamesIn } from "./sight.js";
+import { counted, withBoth, withPairing } from "./standing.js";
 
 /** Rows that are on their way are given so many looks to arrive. */
 const looks = 5;
@@ -59,24 +59,44 @@ function listOf(tables: readonly TableCount[]): string {
   return [...list, ...(tables.length > listed ? [`and ${tables.length - listed} more`] : [])].join("; ");
 }
 
-/** A verify of everything found both sides equal, and not too long ago; none since has found a difference. */
-export const verify: Judge = ({ postgres, runs, now, options }, { verifyWithinMs }) => {
+/** Every table was found equal by the last verify that looked at it, and not too long ago. */
+export const verify: Judge = (sight, { verifyWithinMs }) => {
+  const { postgres, runs, now } = sight;
   if (!answers(postgres.status)) return untold("PostgreSQL, which remembers it, cannot be asked");
-  const verified = runs.filter(({ command, outcome }) => command === "verify" && compared.includes(outcome));
-  const whole = verified.find((run) => covers(run, options.tables));
-  const [last] = verified;
-  const advice = "run npx dualdb verify";
-  if (last === undefined) return amiss(`never verified: ${advice}`);
-  if (last.outcome === "differs")
-    return amiss(`differences ${duration(now - last.endedAt)} ago: ${advice}, and npx dualdb repair`);
-  if (whole === undefined || whole.outcome === "differs") return amiss(`only some tables were verified: ${advice}`);
-  const age = now - whole.endedAt;
-  const limit = `at most ${duration(verifyWithinMs)}`;
-  if (age > verifyWithinMs) return amiss(`equal ${duration(age)} ago, but ${limit} is asked for: ${advice}`);
-  return fine(`equal ${duration(age)} ago (${limit})`);
+  return withPairing(sight, () =>
+    judgeVerdicts(
+      tableNamesIn(sight).map((table) => tableVerdict(table, runs)),
+      now,
+      verifyWithinMs,
+    ),
+  );
 };
 
-const compared: readonly Run["outcome"][] = ["done", "differs"];
+function judgeVerdicts(verdicts: readonly TableVerdict[], now: number, withinMs: number): Judgement {
+  const advice = "run npx dualdb verify";
+  const differing = verdicts.filter(({ differedAt }) => differedAt !== null);
+  const last = Math.max(...differing.map(({ differedAt }) => differedAt ?? 0));
+  if (differing.length > 0)
+    return amiss(
+      `differences in ${named(differing)}, found ${duration(now - last)} ago: ${advice}, and npx dualdb repair`,
+    );
+  const verified = verdicts.filter(({ equal }) => equal !== null);
+  const unseen = verdicts.filter(({ equal }) => equal === null);
+  if (verified.length === 0) return amiss(`never verified: ${advice}`);
+  if (unseen.length > 0) return amiss(`only some tables were verified, and not ${named(unseen)}: ${advice}`);
+  const age = ({ equal }: TableVerdict) => now - (equal?.endedAt ?? 0);
+  const oldest = Math.max(...verified.map(age));
+  const limit = `at most ${duration(withinMs)}`;
+  const old = verified.filter((verdict) => age(verdict) > withinMs);
+  const which = old.length < verified.length ? `${named(old)} ` : "";
+  if (old.length > 0) return amiss(`${which}equal ${duration(oldest)} ago, but ${limit} is asked for: ${advice}`);
+  return fine(`equal ${duration(oldest)} ago (${limit})`);
+}
+
+function named(tables: readonly { readonly table: string }[]): string {
+  const names = tables.slice(0, listed).map(({ table }) => table);
+  return [...names, ...(tables.length > listed ? [`and ${tables.length - listed} more`] : [])].join(", ");
+}
 
 /** Nothing has been set aside that the other side refuses. */
 export const quarantine: Judge = ({ sqlite, postgres, conflicts }) => {
@@ -128,8 +148,3 @@ export const search: Judge = (sight) =>
         : `${counted(found.words, "sample word")}, found on both sides`,
     );
   });
-
-function covers({ facts }: Run, wanted: readonly string[] | undefined): boolean {
-  const { tables } = facts;
-  return tables === null || (wanted?.every((name) => tables.includes(name)) ?? false);
-}

@@ -56,6 +56,14 @@ export function stateIn<State>({ status }: SeenSide<State>): Told<State> | null 
   return status?.reachable === true ? status.state : null;
 }
 
+/** Every table of SQLite that is looked at, mirrored or not; none where one of the two sides cannot be seen. */
+export function tableNamesIn({ pairing }: Sight): string[] {
+  if (pairing === null) return [];
+  return [
+    ...new Set([...pairing.pairs.map((pair) => pair.table.name), ...pairing.unmirrored.map(({ table }) => table)]),
+  ];
+}
+
 async function look(options: ToolOptions & OpenOptions, open: Engine[]): Promise<Sight> {
   const config = configFor(options);
   const postgres = await lookAtPostgres(config, options, open);

@@ -12,6 +12,9 @@ export interface SearchCheck {
   readonly missed: readonly { readonly side: Side; readonly key: string }[];
 }
 
+/** The table whose rows are searched. */
+export const searched = "messages";
+
 const samples = 20;
 const looks = 3;
 const pauseMs = 100;
@@ -25,7 +28,7 @@ export async function checkSearch(
   sqlite: Engine,
   postgres: Engine,
 ): Promise<SearchCheck | null> {
-  const isSearched = tables.some(({ name }) => name === "messages") && (await hasIndex(sqlite));
+  const isSearched = tables.some(({ name }) => name === searched) && (await hasIndex(sqlite));
   if (!isSearched) return null;
   let missed: SearchCheck["missed"] = [];
   let words = 0;
