@@ -32,6 +32,7 @@ export const codes = {
   MIGRATION_CHANGED: { exit: 1, http: 500, retry: false },
   MIGRATION_UNKNOWN: { exit: 1, http: 500, retry: false },
   MIGRATION_INVALID: { exit: 2, http: 500, retry: false },
+  MIGRATION_TABLE_TAKEN: { exit: 1, http: 500, retry: false },
   MIGRATION_LOCKED: { exit: 1, http: 503, retry: true },
   FILE_UNUSABLE: { exit: 1, http: 500, retry: false },
   EXPORT_INVALID: { exit: 1, http: 400, retry: false },

@@ -41,7 +41,7 @@ export interface MigrationReport {
 
 /**
  * Brings one database up to date, forward only; any number of runs may start at once.
- * @throws MIGRATION_INVALID, MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_LOCKED, MIGRATION_FAILED
+ * @throws MIGRATION_INVALID, MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_TABLE_TAKEN, MIGRATION_LOCKED, MIGRATION_FAILED
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
   const { engine, logger, dryRun = false } = options;

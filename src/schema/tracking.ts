@@ -1,5 +1,7 @@
 import sql from "sql-template-tag";
+import { isTracking, tracking } from "../data/catalogue/catalogue.js";
 import type { Engine, ExactRow, Row, Side, Statement, Transaction } from "../engines/engine.js";
+import { DualDbError } from "../errors.js";
 import type { MigrationFile } from "./files.js";
 
 /** A row of schema_migrations. */
@@ -13,17 +15,20 @@ export interface TrackedMigration {
   readonly error: string | null;
 }
 
-/** What the database remembers, in the order in which it happened; nothing where it has never been migrated. */
+/**
+ * What the database remembers, in the order in which it happened; nothing where it has never been migrated.
+ * @throws MIGRATION_TABLE_TAKEN where another tool keeps a table of that name.
+ */
 export async function readTracked(engine: Engine): Promise<TrackedMigration[]> {
-  const [table] = await engine.read(tableExists);
-  if (!table?.found) return [];
-  return (await engine.read(allTracked)).map(trackedOf);
+  return (await isThere(engine)) ? (await engine.read(allTracked)).map(trackedOf) : [];
 }
 
-/** Creates schema_migrations where it is missing. */
+/**
+ * Creates schema_migrations where it is missing.
+ * @throws MIGRATION_TABLE_TAKEN where another tool keeps a table of that name.
+ */
 export async function createTracking(engine: Engine): Promise<void> {
-  const [table] = await engine.read(tableExists);
-  if (!table?.found)
+  if (!(await isThere(engine)))
     await engine.transaction({ mode: "write" }, (transaction) => transaction.script(definition[engine.side]));
 }
 
@@ -43,11 +48,27 @@ export function record(file: MigrationFile, at: number, executionTimeMs: number,
       success = excluded.success, error_message = excluded.error_message`;
 }
 
-const tableExists: Statement = {
-  sql: "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations') AS found",
-  text: "SELECT to_regclass('schema_migrations') IS NOT NULL AS found",
+/** Rails and golang-migrate, for two, remember their own migrations in a table of that name. */
+async function isThere(engine: Engine): Promise<boolean> {
+  const columns = (await engine.read(columnsThere)).map(({ name }) => String(name));
+  if (columns.length > 0 && !isTracking(columns)) throw taken(engine.side);
+  return columns.length > 0;
+}
+
+const columnsThere: Statement = {
+  sql: "SELECT name FROM pragma_table_info('schema_migrations')",
+  text: `SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.schema_migrations')
+    AND attnum > 0 AND NOT attisdropped`,
   values: [],
 };
+
+function taken(side: Side): DualDbError {
+  const name = side === "sqlite" ? "SQLite" : "PostgreSQL";
+  const whose = `${name} has a table ${tracking.table} of another tool's, and dualdb remembers its own migrations under that name. Nothing was changed there.`;
+  const next =
+    "Give that tool's table another name there (Rails: config.active_record.schema_migrations_table_name; golang-migrate: x-migrations-table). All other commands of dualdb work without migrate, on databases that are no pair, and carry the table like any other.";
+  return new DualDbError("MIGRATION_TABLE_TAKEN", `${whose} ${next}`, { side, table: tracking.table });
+}
 
 const allTracked = sql`
   SELECT filename, checksum, success, applied_at, execution_time_ms, error_message FROM schema_migrations ORDER BY id`;

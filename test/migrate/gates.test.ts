@@ -58,6 +58,13 @@ const cases: readonly Case[] = [
     detail: /PostgreSQL lacks 0002.*dualdb migrate/,
   },
   {
+    check: "schema",
+    title: "the name of our table of migrations is taken",
+    spoil: (pair) =>
+      onPostgres(pair, "ALTER TABLE schema_migrations RENAME TO o; CREATE TABLE schema_migrations (version TEXT)"),
+    detail: /PostgreSQL has a table schema_migrations of another tool's/,
+  },
+  {
     check: "pair",
     title: "PostgreSQL has no partner",
     spoil: (pair) => onPostgres(pair, "UPDATE dualdb_state SET pair_id = NULL"),

@@ -91,6 +91,25 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
     await expect(query(engine, "SELECT * FROM schema_migrations")).rejects.toThrow();
   });
 
+  test("a table of that name that is another tool's is left as it is, and named with the next step", async () => {
+    const { engine } = await started();
+    await execute(engine, "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY)");
+    await execute(engine, "INSERT INTO schema_migrations VALUES ('20240101000000')");
+    const taken = {
+      code: "MIGRATION_TABLE_TAKEN",
+      side,
+      table: "schema_migrations",
+      message: expect.stringContaining("schema_migrations_table_name"),
+    };
+    const looks = [run, (on: Engine) => run(on, { dryRun: true }), (on: Engine) => listMigrations(side, on)];
+    for (const look of [...looks, requireSchema, checkMigrations])
+      await expect(look(engine)).rejects.toMatchObject(taken);
+    expect(await query(engine, "SELECT * FROM schema_migrations")).toEqual([{ version: "20240101000000" }]);
+    await expect(query(engine, "SELECT * FROM messages")).rejects.toThrow();
+    await execute(engine, "ALTER TABLE schema_migrations RENAME TO rails_migrations");
+    expect((await run(engine)).applied).toHaveLength(own.length);
+  });
+
   test("the user's files apply after ours, by name, and are not missed when the library looks", async () => {
     const { engine, folder } = await started();
     folder.put("0000_b.sql", "INSERT INTO a (id) VALUES (2)").put("0000_a.sql", "CREATE TABLE a (id INTEGER);");

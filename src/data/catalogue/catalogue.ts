@@ -66,9 +66,20 @@ export function listOf<T>(value: unknown): T[] {
   return value === null || value === undefined ? [] : (JSON.parse(String(value)) as T[]);
 }
 
+/** The table in which our schema migrations are remembered, and the columns that tell it from another tool's of that name. */
+export const tracking = {
+  table: "schema_migrations",
+  columns: ["filename", "applied_at", "checksum", "execution_time_ms", "success", "error_message"],
+} as const;
+
+/** Whether a table of those columns is the one in which our migrations are remembered. */
+export function isTracking(columns: readonly string[]): boolean {
+  return tracking.columns.every((name) => columns.includes(name));
+}
+
 /** Tables that are ours, not the application's. */
-export function isOurs(name: string): boolean {
-  return name.startsWith("dualdb_") || name === "schema_migrations";
+export function isOurs({ name, columns }: Table): boolean {
+  return name.startsWith("dualdb_") || (name === tracking.table && isTracking(columns.map((column) => column.name)));
 }
 
 /** Items that share a value, in the order in which the values come up. */

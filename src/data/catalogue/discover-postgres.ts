@@ -13,7 +13,7 @@ import { kindOfPostgres } from "./postgres-type.js";
 /** Every table of the PostgreSQL schema that the connection works in, but ours. A partitioned table counts as one. */
 export async function discoverPostgres(transaction: Transaction): Promise<DiscoveredTable[]> {
   const rows = await transaction.query({ sql: catalogue, text: catalogue, values: [] });
-  return rows.map(tableOf).filter(({ name }) => !isOurs(name));
+  return rows.map(tableOf).filter((table) => !isOurs(table));
 }
 
 interface CatalogueColumn {

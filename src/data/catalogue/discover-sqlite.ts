@@ -15,7 +15,7 @@ import { kindOfDeclared } from "./sqlite-type.js";
 /** Every table of the SQLite database but its own, those of virtual tables, of replication tools, and ours. */
 export async function discoverSqlite(transaction: Transaction): Promise<DiscoveredTable[]> {
   const rows = await transaction.query({ sql: catalogue, text: catalogue, values: [] });
-  const tables = rows.map(tableOf).filter(({ name }) => !isOurs(name));
+  const tables = rows.map(tableOf).filter((table) => !isOurs(table));
   const names = new Map(rows.map(({ name }) => [String(name).toLowerCase(), String(name)]));
   return tables.map((table) => ({ ...table, foreignKeys: table.foreignKeys.map((key) => withRealNames(key, names)) }));
 }

@@ -1,5 +1,6 @@
 import type { Pairing } from "../../data/catalogue/discover.js";
 import type { Engine } from "../../engines/engine.js";
+import { hasCode } from "../../errors.js";
 import { checkMigrations } from "../../schema/migrations.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { answers, type SeenSide, type Sight, sideNames, stateIn } from "./sight.js";
@@ -12,7 +13,16 @@ export const reachable: Judge = ({ sqlite, postgres, config }) => {
 };
 
 /** Every migration of the package has been applied as it is, on both sides. */
-export const schema: Judge = async ({ sqlite, postgres }) => {
+export const schema: Judge = async (sight) => {
+  try {
+    return await judgeSchema(sight);
+  } catch (error) {
+    if (hasCode(error, "MIGRATION_TABLE_TAKEN")) return amiss(error.message);
+    throw error;
+  }
+};
+
+async function judgeSchema({ sqlite, postgres }: Sight): Promise<Judgement> {
   const lacking: string[] = [];
   for (const { engine, status } of [sqlite, postgres]) {
     if (engine === null || !answers(status)) return untold("not both databases can be seen");
@@ -21,7 +31,7 @@ export const schema: Judge = async ({ sqlite, postgres }) => {
     if (changed.length > 0) lacking.push(`${sideNames[engine.side]} has another version of ${changed.join(", ")}`);
   }
   return lacking.length > 0 ? amiss(`${lacking.join("; ")}: run npx dualdb migrate`) : fine("both are up to date");
-};
+}
 
 /** The databases are partners, and no change of the primary is under way. */
 export const pair: Judge = (sight) => {
