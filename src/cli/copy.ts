@@ -71,10 +71,12 @@ function status({ tables, leftOut, notes }: CopyReport): 0 | 3 {
 }
 
 function print(report: CopyReport, terminal: Terminal, quiet: boolean): void {
-  const { tables, leftOut, rejects, notes } = report;
+  const { tables, leftOut, rejects, created, notes } = report;
   const line = (colour: Parameters<typeof write>[2], text: string, hang?: number) =>
     write(terminal.stdout, terminal, colour, text, hang);
-  for (const { table, column, text } of notes)
+  // What is left out because it is nobody's is no news to whoever wants none.
+  const news = quiet && created.length === 0 ? notes.filter(({ refused }) => refused) : notes;
+  for (const { table, column, text } of news)
     line("yellow", `${column === null ? table : `${table}.${column}`}: ${text}`, 2);
   const [heading = "", ...lines] = linesOf(report);
   if (!quiet || tables.some(isAmiss)) line("bold", heading);

@@ -6,9 +6,9 @@ import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, directory, exportedAt, source: { side, name }, tables: [{ table, file, rows, bytes, sha256 }],
-error?: { code, message, side, details } }.
+leftOut: [{ table, reason }], error?: { code, message, side, details } }.
 
-Exit status: 0 every row is in the files; 1 it could not be done; 2 wrong usage or configuration; 130 interrupted.`;
+Exit status: 0 every row is in the files; 3 rows of a table are not; 1 it could not be done; 2 wrong usage or configuration; 130 interrupted.`;
 
 /** `dualdb export`; `finish` takes the exit status. */
 export function exportCommand(terminal: Terminal, finish: (status: number) => void): Command {
@@ -34,15 +34,20 @@ export function exportCommand(terminal: Terminal, finish: (status: number) => vo
           ...(dir === undefined ? {} : { directory: String(dir) }),
         }),
       print,
-      status: () => 0,
+      status: ({ leftOut }) => (leftOut.length > 0 ? 3 : 0),
     },
     terminal,
     finish,
   );
 }
 
-function print({ directory, source, tables }: ExportReport, terminal: Terminal, quiet: boolean): void {
-  if (quiet) return;
+function print(report: ExportReport, terminal: Terminal, quiet: boolean): void {
+  if (!quiet) printFiles(report, terminal);
+  for (const { table, reason } of report.leftOut)
+    write(terminal.stdout, terminal, "yellow", `  ${table} was left out: ${reason}`, 4);
+}
+
+function printFiles({ directory, source, tables }: ExportReport, terminal: Terminal): void {
   write(terminal.stdout, terminal, "bold", `${source.side}  ${source.name}`);
   const width = Math.max(0, ...tables.map(({ table }) => table.length));
   for (const { table, rows } of tables)

@@ -9,7 +9,7 @@ import { toolCommand } from "./tool.js";
 const jsonHelp = `
 Asks for the name of the PostgreSQL database where a person sits, and takes --confirm everywhere else.
 
-The JSON document: { ok, database, exported: { directory, exportedAt, source, tables } | null, checks: [{ name, ok,
+The JSON document: { ok, database, exported: { directory, exportedAt, source, tables, leftOut } | null, checks: [{ name, ok,
 detail }], already, error?: { code, message, details: { checks } } }.
 
 Exit status: 0 PostgreSQL goes on alone; 3 the gate is closed; 1 it cannot be told; 2 the name was not typed.`;

@@ -81,7 +81,7 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
     leftOut: [...(options.retryRejects === true ? [] : unmatched(scene, from)), ...leftOut],
     rejects: tables.some(({ setAside }) => setAside > 0) ? rejects : null,
     created,
-    notes: [...(made?.notes ?? []), ...refused],
+    notes: [...(made?.notes ?? []), ...refused, ...notesOn(scene, from, made !== null)],
     milliseconds: Math.round(performance.now() - began),
   };
   if (report.paired) await recordRun(databases.postgres, runOf(report, beganAt, options), options.logger);
@@ -157,8 +157,9 @@ function sourceOf(wanted: Side | undefined, states: PairState | null): Side {
 function unmatched({ pairing, states }: Scene, from: Side): LeftOut[] {
   const keyless = new Set(states === null ? pairing.keyless.map(({ name }) => name) : []);
   const missing = new Set([...pairing.missing, ...lackingColumns(pairing, from)]);
+  const others = new Set(from === "postgres" ? pairing.uncarried.map(({ table }) => table) : []);
   return [
-    ...pairing.unmirrored.filter(({ table }) => !keyless.has(table)),
+    ...pairing.unmirrored.filter(({ table }) => !keyless.has(table) && !others.has(table)),
     ...[...missing].map(({ side, table, column }) => ({ table, reason: `${side} has no column ${column}` })),
   ];
 }
@@ -166,4 +167,12 @@ function unmatched({ pairing, states }: Scene, from: Side): LeftOut[] {
 /** Columns without which the target cannot take a table: in one that has no key nobody could find the rows again to fill them in. */
 function lackingColumns({ pairs }: Pairing, from: Side): MissingColumn[] {
   return pairs.flatMap(({ missing }) => missing).filter(({ side }) => side !== from);
+}
+
+/** SQLite's tables that are left out for what they are. Those with rows are among `leftOut`; where tables were made, they are noted, too. */
+function notesOn({ pairing }: Scene, from: Side, isCreating: boolean): CopyReport["notes"] {
+  if (from === "postgres") return [];
+  return pairing.uncarried
+    .filter(({ holdsRows }) => isCreating || !holdsRows)
+    .map(({ table, reason }) => ({ table, column: null, text: reason }));
 }

@@ -230,5 +230,6 @@ export function onlyTables(pairing: Pairing, names: readonly string[] | undefine
     unmirrored: pairing.unmirrored.filter(isWanted),
     missing: pairing.missing.filter(isWanted),
     generated: pairing.generated.filter(isWanted),
+    uncarried: pairing.uncarried.filter(isWanted),
   };
 }

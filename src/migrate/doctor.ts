@@ -7,6 +7,7 @@ import {
   type Pairing,
   pairTables,
   surveyPairing,
+  uncarriedTables,
 } from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
 import type { Table } from "../data/table.js";
@@ -155,9 +156,10 @@ class Examination {
 
   async #pairing(): Promise<{ readonly pairing: Pairing; readonly plan: Plan }> {
     const left = await this.#sqlite.transaction({ mode: "read" }, discoverSqlite);
+    const uncarried = await this.#sqlite.transaction({ mode: "read" }, uncarriedTables);
     const right = await this.#postgres.transaction({ mode: "read", timeoutMs: catalogueTimeoutMs }, discoverPostgres);
     const plan = await this.#plan(left, right);
-    const all = pairTables(left, plan.tables);
+    const all = pairTables(left, plan.tables, uncarried);
     const epochs = epochsFor(this.#options, this.#config);
     assertEpochs(epochs, all);
     const paired = onlyTables(all, this.#options.tables);

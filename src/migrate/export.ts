@@ -1,9 +1,10 @@
 import { type Config, targetName } from "../config.js";
-import { type DiscoveredTable, discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
+import { type DiscoveredTable, discoverPostgres, discoverSqlite, uncarriedTables } from "../data/catalogue/discover.js";
 import { everyRow } from "../data/rows/every-row.js";
 import { rowToJson } from "../data/rows/exact-json.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
+import type { LeftOut } from "./copy/report.js";
 import { configFor, withEngine } from "./databases.js";
 import { type FileFacts, RowFile } from "./export-file.js";
 import { ExportFolder } from "./export-folder.js";
@@ -31,6 +32,8 @@ export interface ExportReport {
   readonly source: { readonly side: Side; readonly name: string };
   /** Rows and bytes of the files, and their SHA-256 in hexadecimal. */
   readonly tables: readonly ({ readonly table: string; readonly file: string } & FileFacts)[];
+  /** Tables whose rows are in no file, with the reason. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** How long one statement, and the writing of one page, may take on PostgreSQL. */
@@ -90,16 +93,19 @@ class Export {
       exportedAt,
       source: { side, name },
       tables: written.tables.map(({ exported: { name: table, file }, facts }) => ({ table, file, ...facts })),
+      leftOut: written.leftOut,
     };
   }
 
-  async #tables(snapshot: Transaction): Promise<{ version: string; tables: WrittenTable[] }> {
+  async #tables(snapshot: Transaction): Promise<Written> {
     const { side } = this.#engine;
     const version = await versionOf(side, snapshot);
     const found = await (side === "sqlite" ? discoverSqlite(snapshot) : discoverPostgres(snapshot));
     const tables: WrittenTable[] = [];
     for (const table of wantedOf(side, found, this.#options.tables)) tables.push(await this.#table(snapshot, table));
-    return { version, tables };
+    const uncarried = side === "sqlite" && this.#options.tables === undefined ? await uncarriedTables(snapshot) : [];
+    const leftOut = uncarried.filter(({ holdsRows }) => holdsRows).map(({ table, reason }) => ({ table, reason }));
+    return { version, tables, leftOut };
   }
 
   async #table(snapshot: Transaction, table: DiscoveredTable): Promise<WrittenTable> {
@@ -138,6 +144,12 @@ class Export {
       await file.close();
     }
   }
+}
+
+interface Written {
+  readonly version: string;
+  readonly tables: readonly WrittenTable[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 interface WrittenTable {

@@ -8,6 +8,7 @@ import {
   pairTables,
   surveyPairing,
   type TablePair,
+  uncarriedTables,
 } from "../data/catalogue/discover.js";
 import type { Finding } from "../data/finding.js";
 import { quotedOn } from "../data/table.js";
@@ -106,7 +107,11 @@ async function look(sqlite: Engine, postgres: Transaction, epochs: EpochChoices 
   const here = await sqlite.transaction({ mode: "read" }, async (reader) => ({
     lost: await lostTables(reader, "sqlite"),
     state: await readSqliteState(reader),
-    pairing: await surveyed(reader, pairTables(await discoverSqlite(reader), there), epochs),
+    pairing: await surveyed(
+      reader,
+      pairTables(await discoverSqlite(reader), there, await uncarriedTables(reader)),
+      epochs,
+    ),
     triggers: await sqliteDefinitions(reader),
   }));
   return {

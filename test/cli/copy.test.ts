@@ -172,6 +172,18 @@ describe("dualdb copy", () => {
     );
   });
 
+  test("names a table that is nobody's, but not where nothing is new and only news is wanted", async () => {
+    const { file, args } = await library();
+    const engine = await openAt(file);
+    await script(engine, "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)");
+    await engine.close();
+    const note = "_litestream_seq: kept by Litestream for itself: left out";
+    const first = await dualdb([...args, "--create-tables", "--quiet"]);
+    expect(first).toMatchObject({ status: 0, err: "", out: expect.stringContaining(note) });
+    expect(await dualdb(args)).toMatchObject({ status: 0, err: "", out: expect.stringContaining(note) });
+    expect(await dualdb([...args, "--quiet"])).toMatchObject({ status: 0, err: "", out: "" });
+  });
+
   test("ends with the status that fits, and nothing half-done", async () => {
     const { file, url, args, rejects } = await library();
     const directory = freshDirectory();

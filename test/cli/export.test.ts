@@ -40,6 +40,17 @@ describe("dualdb export", () => {
     expect((await dualdb(["--sqlite", file, "--dir", directory, "--quiet"])).out).toBe("");
   });
 
+  test("names a full-text table whose rows are in no file, and ends with 3", async () => {
+    const file = freshSqlite();
+    const engine = await openAt(file);
+    await script(engine, "CREATE VIRTUAL TABLE docs USING fts5 (body); INSERT INTO docs VALUES ('x')");
+    await engine.close();
+    const directory = join(freshDirectory(), "out");
+    const { status, out } = await dualdb(["--sqlite", file, "--dir", directory, "--quiet"]);
+    expect(out).toMatch(/^ {2}docs was left out: a full-text table \(fts5\), .*: its rows stay behind\n$/);
+    expect(status).toBe(3);
+  });
+
   test("ends with the status that fits", async () => {
     const file = await notes();
     const directory = join(freshDirectory(), "out");

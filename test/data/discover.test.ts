@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { DiscoveredTable } from "../../src/data/catalogue/discover.js";
+import { type DiscoveredTable, uncarriedTables } from "../../src/data/catalogue/discover.js";
 import { toPostgres, toSqlite } from "../../src/data/conversion/convert.js";
 import { rowsOf } from "../../src/data/rows/rows.js";
+import { silentLogger } from "../../src/logger.js";
+import { migrate } from "../../src/schema/migrations.js";
+import { ownTables } from "../support/travel.js";
 import { postgresWith, sides, sqliteWith, tablesOf } from "./tables.js";
 
 const nasty = `
@@ -167,6 +170,99 @@ describe("rows whose keys hold NULL", () => {
       rowsOf("sqlite").read(transaction, table, keys),
     );
     expect(rows.map(({ key }) => key).sort()).toEqual(keys.sort());
+  });
+});
+
+describe("of a SQLite file's tables, by whose they are,", () => {
+  const modules = `
+    CREATE VIRTUAL TABLE docs USING fts5 (body); INSERT INTO docs VALUES ('kept nowhere else');
+    CREATE VIRTUAL TABLE emptied USING fts5 (body);
+    CREATE TABLE notes_content (id INTEGER PRIMARY KEY, body TEXT);
+    CREATE VIRTUAL TABLE notes USING fts5 (body, content = 'notes_content');
+    CREATE TABLE log_content (docid INTEGER PRIMARY KEY, body TEXT);
+    CREATE VIRTUAL TABLE "log" USING FTS4(body, content="log_content");
+    CREATE VIRTUAL TABLE [old one] USING fts3(a, b); INSERT INTO "old one" (a) VALUES ('x');
+    CREATE VIRTUAL TABLE signs USING fts5 (body, content = '', contentless_delete = 1, columnsize = 1);
+    CREATE VIRTUAL TABLE former USING fts5 (a, b, columnsize = 0); ALTER TABLE former RENAME TO latter;
+    CREATE VIRTUAL TABLE boxes USING rtree (id, a, b); INSERT INTO boxes VALUES (1, 0, 1);
+    CREATE VIRTUAL TABLE named_boxes USING rtree_i32 (id, a, b, +label); INSERT INTO named_boxes VALUES (1, 0, 1, 'home');
+    CREATE VIRTUAL TABLE areas USING geopoly (label); INSERT INTO areas (_shape) VALUES ('[[0,0],[1,0],[0,1],[0,0]]');
+    CREATE VIRTUAL TABLE vocabulary USING fts5vocab ('docs', 'row');
+    CREATE TABLE meanings (id INTEGER PRIMARY KEY, meaning F32_BLOB(3));
+    CREATE INDEX by_meaning ON meanings (libsql_vector_idx(meaning));
+    CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); CREATE TABLE _litestream_lock (id INTEGER);
+    CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB); CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB);
+    CREATE TABLE libsql_wasm_func_table (name TEXT PRIMARY KEY, body TEXT);
+    PRAGMA writable_schema = ON;
+    INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, 'CREATE VIRTUAL TABLE vectors USING vec0(meaning float[3])');
+    PRAGMA writable_schema = RESET;`;
+  const lookalikes = [
+    "docs_metadata",
+    "docs_info",
+    "docs_vocab",
+    "docs_content_data",
+    "signs_content",
+    "latter_docsize",
+    "boxes_data",
+    "users_shadow",
+    "libsql_notes",
+    "_cf_x",
+    "_litestream_x",
+  ];
+
+  test("an application's are known, whatever a module, an index or a tool calls its own", async () => {
+    const mine = lookalikes.map((name) => `CREATE TABLE "${name}" (id INTEGER PRIMARY KEY, body TEXT);`).join("\n");
+    const engine = await sqliteWith(`${modules} ${mine} CREATE INDEX users ON users_shadow (body);`);
+    const tables = await tablesOf(engine);
+    expect(tables.map(({ name }) => name).sort()).toEqual(
+      [...lookalikes, "log_content", "meanings", "notes_content"].sort(),
+    );
+  });
+
+  test("the others are named with the reason, and whether rows stay behind", async () => {
+    const engine = await sqliteWith(modules);
+    const found = await engine.transaction({ mode: "read" }, uncarriedTables);
+    const parts = (name: string, ...all: readonly string[]) => all.map((part) => `${name}_${part}`).join(", ");
+    const fts4 = (name: string) => `kept in ${parts(name, "docsize", "segdir", "segments", "stat")}`;
+    const fts5 = (name: string) => `kept in ${parts(name, "config", "content", "data", "docsize", "idx")}`;
+    const rtree = (name: string) => `kept in ${parts(name, "node", "parent", "rowid")}`;
+    const indexOnly = (name: string) => `kept in ${parts(name, "config", "data", "docsize", "idx")}`;
+    const stays = "its rows stay behind";
+    const left = "left out";
+    const reasons = Object.fromEntries(found.map(({ table, reason }) => [table, reason]));
+    expect(reasons).toEqual({
+      docs: `a full-text table (fts5), ${fts5("docs")}: ${stays}`,
+      emptied: `a full-text table (fts5), ${fts5("emptied")}, without rows of its own: ${left}`,
+      notes: `a full-text table (fts5), ${indexOnly("notes")}, without rows of its own: ${left}`,
+      log: `a full-text table (fts4), ${fts4("log")}, without rows of its own: ${left}`,
+      "old one": `a full-text table (fts3), kept in ${parts("old one", "content", "segdir", "segments")}: ${stays}`,
+      signs: `a full-text table (fts5), ${indexOnly("signs")}, without rows of its own: ${left}`,
+      latter: `a full-text table (fts5), kept in ${parts("latter", "config", "content", "data", "idx")}, without rows of its own: ${left}`,
+      boxes: `an R-tree (rtree), ${rtree("boxes")}, without rows of its own: ${left}`,
+      named_boxes: `an R-tree (rtree_i32), ${rtree("named_boxes")}: ${stays}`,
+      areas: `an R-tree (geopoly), ${rtree("areas")}: ${stays}`,
+      vocabulary: `a virtual table (fts5vocab) without rows of its own: ${left}`,
+      vectors: "a virtual table of the module vec0, which is not known here: what it holds stays behind",
+      by_meaning_shadow: `kept by the vector index by_meaning for itself: ${left}`,
+      libsql_vector_meta_shadow: `kept by libSQL for itself: ${left}`,
+      libsql_wasm_func_table: `kept by libSQL for itself: ${left}`,
+      _litestream_seq: `kept by Litestream for itself: ${left}`,
+      _litestream_lock: `kept by Litestream for itself: ${left}`,
+      _cf_KV: `kept by Cloudflare for itself: ${left}`,
+      _cf_METADATA: `kept by Cloudflare for itself: ${left}`,
+    });
+    const holding = found.filter(({ holdsRows }) => holdsRows).map(({ table }) => table);
+    expect(holding.sort()).toEqual(["areas", "docs", "named_boxes", "old one", "vectors"]);
+  });
+
+  test("one that remembers migrations is another tool's unless it has our columns", async () => {
+    const theirs = "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY, dirty INTEGER)";
+    for (const engine of [await sqliteWith(theirs), await postgresWith(theirs)])
+      expect((await tablesOf(engine)).map(({ name }) => name)).toEqual(["schema_migrations"]);
+    for (const engine of [await sqliteWith(""), await postgresWith("")]) {
+      await migrate({ engine, timeoutMs: 30_000, logger: silentLogger });
+      expect((await tablesOf(engine)).map(({ name }) => name)).toEqual(ownTables);
+    }
   });
 });
 

@@ -3,8 +3,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { CopyReport } from "../../src/migrate/copy.js";
+import { doctor } from "../../src/migrate/doctor.js";
+import { exportData } from "../../src/migrate/export.js";
 import type { Progress } from "../../src/migrate/progress.js";
+import { migrationStatus } from "../../src/migrate/status.js";
 import { verify } from "../../src/migrate/verify.js";
+import { freshDirectory } from "../support/databases.js";
 import { openAt } from "../support/libsql.js";
 import { runAt } from "../support/postgres.js";
 import { freshRole } from "../support/role.js";
@@ -14,7 +18,55 @@ function statement(sql: string, values: readonly unknown[]) {
   return { sql, text: sql, values };
 }
 
+/** Tables with names that a virtual table, an index, a tool or this package could have given them, and some that these have given. */
+const wronglyNamed = `
+  CREATE VIRTUAL TABLE docs USING fts5 (body); INSERT INTO docs VALUES ('kept nowhere else');
+  CREATE VIRTUAL TABLE found USING fts5 (body, content = 'docs_metadata');
+  CREATE TABLE docs_metadata (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO docs_metadata VALUES (1, 'mine');
+  CREATE TABLE users_shadow (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO users_shadow VALUES (1, 'mine');
+  CREATE INDEX users ON users_shadow (body);
+  CREATE TABLE libsql_notes (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO libsql_notes VALUES (1, 'mine');
+  CREATE TABLE schema_migrations (version TEXT PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20240101000000');
+  CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); INSERT INTO _litestream_seq VALUES (1, 2);`;
+
 describe("two databases that are no pair", () => {
+  test("every table of the application's arrives, whatever it is called; what stays behind is named with the reason", async () => {
+    const both = await databases(wronglyNamed, "");
+    const { tables, leftOut, notes } = await both.copy({ createTables: true });
+    const mine = ["docs_metadata", "libsql_notes", "schema_migrations", "users_shadow"];
+    expect(tables.map(({ table, written }) => [table, written])).toEqual(mine.map((table) => [table, 1]));
+    await both.expectEqual();
+    const stays = expect.stringMatching(/^a full-text table \(fts5\), kept in docs_config, .*: its rows stay behind$/);
+    expect(leftOut).toEqual([{ table: "docs", reason: stays }]);
+    const left = [
+      { table: "found", column: null, text: expect.stringMatching(/^a full-text table .* without rows of its own/) },
+      { table: "_litestream_seq", column: null, text: "kept by Litestream for itself: left out" },
+    ];
+    expect(notes).toEqual([{ table: "docs", column: null, text: stays }, ...left]);
+    const again = await both.copy();
+    expect(counts(again)).toEqual(mine.map((table) => [table, 1, 0, 1, 0, 0]));
+    expect({ leftOut: again.leftOut, notes: again.notes }).toEqual({ leftOut, notes: left });
+    const chosen = await both.copy({ tables: mine });
+    expect({ leftOut: chosen.leftOut, notes: chosen.notes }).toEqual({ leftOut: [], notes: [] });
+
+    const { problems } = await doctor(both.options);
+    const severities = Object.fromEntries(problems.map(({ table, severity }) => [table, severity]));
+    expect(severities).toMatchObject({
+      docs: "error",
+      found: "note",
+      _litestream_seq: "note",
+      schema_migrations: "note",
+    });
+    expect(await verify(both.options)).toMatchObject({ equal: false, notCompared: leftOut });
+    expect(await verify({ ...both.options, tables: mine })).toMatchObject({ equal: true });
+    const directory = join(freshDirectory(), "out");
+    const exported = await exportData({ ...both.options, from: "sqlite", directory });
+    expect(exported.tables.map(({ table }) => table)).toEqual(mine);
+    expect(exported.leftOut).toEqual(leftOut);
+    const { unmirrored } = await migrationStatus(both.options);
+    expect(unmirrored).toEqual(leftOut);
+  });
+
   test("every row arrives, and a second run changes nothing", async () => {
     const both = await databases(
       `CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, score REAL, flag INTEGER, doc TEXT, raw BLOB);

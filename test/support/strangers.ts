@@ -23,6 +23,7 @@ export async function databases(sqlite: string, postgres: string) {
     file,
     url,
     rejects,
+    options,
     copy: (more: CopyOptions = {}): Promise<CopyReport> => copy({ ...options, ...more }),
     sqlite: (text: string) => onSqlite(file, text),
     /** Changes a row that was set aside, as somebody would in an editor. */

@@ -1,4 +1,4 @@
-import type { ExactRow, Transaction } from "../../engines/engine.js";
+import { type ExactRow, statement, type Transaction } from "../../engines/engine.js";
 import type { ForeignKey, ForeignKeyAction } from "../table.js";
 import {
   type DiscoveredColumn,
@@ -10,11 +10,13 @@ import {
   listOf,
 } from "./catalogue.js";
 import { checksOf } from "./sqlite-checks.js";
+import { listSqliteTables } from "./sqlite-tables.js";
 import { kindOfDeclared } from "./sqlite-type.js";
 
-/** Every table of the SQLite database but its own, those of virtual tables, of replication tools, and ours. */
+/** Every table of the SQLite database that holds an application's rows: not its own, nor ours, nor what `uncarriedTables` names. */
 export async function discoverSqlite(transaction: Transaction): Promise<DiscoveredTable[]> {
-  const rows = await transaction.query({ sql: catalogue, text: catalogue, values: [] });
+  const { ordinary } = await listSqliteTables(transaction);
+  const rows = await transaction.query(statement(catalogue, [JSON.stringify(ordinary)]));
   const tables = rows.map(tableOf).filter((table) => !isOurs(table));
   const names = new Map(rows.map(({ name }) => [String(name).toLowerCase(), String(name)]));
   return tables.map((table) => ({ ...table, foreignKeys: table.foreignKeys.map((key) => withRealNames(key, names)) }));
@@ -164,10 +166,6 @@ function optionsOf(row: ExactRow, sql: string): string[] {
   return Object.entries(found).flatMap(([option, is]) => (is ? [option] : []));
 }
 
-/** What virtual tables keep their data in, where the module is not loaded that would say so itself: FTS3 to 5, R-tree, vectors. */
-const shadowSuffixes =
-  "content, contentless, docsize, data, idx, config, segments, segdir, stat, node, parent, rowid, rowids, chunks, info, auxiliary, metadata, vocab";
-
 const catalogue = `
   SELECT t.name AS name, t.wr AS without_rowid, t.strict AS strict,
     (SELECT m.sql FROM main.sqlite_schema m WHERE m.type = 'table' AND m.name = t.name) AS sql,
@@ -183,13 +181,5 @@ const catalogue = `
            (SELECT p.name FROM pragma_table_info(f."table", 'main') p WHERE p.pk = f.seq + 1))))
        FROM (SELECT * FROM pragma_foreign_key_list(t.name, 'main') ORDER BY id, seq) f) AS foreign_keys
   FROM pragma_table_list t
-  WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-    AND t.name NOT LIKE '\\_litestream\\_%' ESCAPE '\\' AND t.name NOT LIKE 'libsql\\_%' ESCAPE '\\'
-    AND t.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
-    AND NOT EXISTS (SELECT 1 FROM main.sqlite_schema v JOIN json_each('[${shadowSuffixes
-      .split(", ")
-      .map((suffix) => `"${suffix}"`)
-      .join(",")}]') s
-      WHERE v.type = 'table' AND v.sql LIKE 'CREATE VIRTUAL TABLE%' AND lower(t.name) = lower(v.name || '_' || s.value))
-    AND NOT EXISTS (SELECT 1 FROM main.sqlite_schema x WHERE x.type = 'index' AND t.name = x.name || '_shadow')
+  WHERE t.schema = 'main' AND t.name IN (SELECT value FROM json_each(?))
   ORDER BY t.name`;

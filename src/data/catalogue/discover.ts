@@ -7,3 +7,4 @@ export { discoverPostgres } from "./discover-postgres.js";
 export { discoverSqlite } from "./discover-sqlite.js";
 export { type AmbiguousNames, type Pairing, pairTables } from "./pair.js";
 export { assertEpochs, pairDatabases, surveyAgain, surveyPairing } from "./pair-times.js";
+export { type Uncarried, uncarriedTables } from "./uncarried.js";

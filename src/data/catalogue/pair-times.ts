@@ -5,6 +5,7 @@ import type { Table } from "../table.js";
 import { discoverPostgres } from "./discover-postgres.js";
 import { discoverSqlite } from "./discover-sqlite.js";
 import { type Pairing, pairTables } from "./pair.js";
+import { uncarriedTables } from "./uncarried.js";
 
 /**
  * Discovers both sides, pairs their tables, and finds out how SQLite writes its times.
@@ -15,7 +16,9 @@ export async function pairDatabases(
   postgres: Transaction,
   choices?: EpochChoices,
 ): Promise<Pairing> {
-  const pairing = pairTables(await discoverSqlite(sqlite), await discoverPostgres(postgres));
+  const tables = await discoverSqlite(sqlite);
+  const uncarried = await uncarriedTables(sqlite);
+  const pairing = pairTables(tables, await discoverPostgres(postgres), uncarried);
   assertEpochs(choices, pairing);
   return surveyPairing(sqlite, pairing, choices);
 }

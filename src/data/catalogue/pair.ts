@@ -3,6 +3,7 @@ import type { DiscoveredTable } from "./catalogue.js";
 import { Couple, type MissingColumn, namesOf, type TablePair } from "./couple.js";
 import { type Dependents, dependentsOf } from "./dependents.js";
 import { type Ambiguity, matchNames } from "./match.js";
+import type { Uncarried } from "./uncarried.js";
 
 /** Names that may mean more than one; `table` is absent where they are names of tables. `left` are SQLite's, `right` PostgreSQL's. */
 export interface AmbiguousNames extends Ambiguity {
@@ -14,7 +15,7 @@ export interface Pairing {
   readonly tables: readonly Table[];
   /** Tables without a key that both sides keep: `key` is empty, and they can only be copied, into an empty table. */
   readonly keyless: readonly Table[];
-  /** Tables of SQLite that nobody mirrors, with the reason; those without a key among them. */
+  /** Tables of SQLite that nobody mirrors, with the reason; those without a key among them, and virtual ones whose rows stay behind. */
   readonly unmirrored: readonly { readonly table: string; readonly reason: string }[];
   /** Columns that one side lacks: nothing of that table may be carried before it has them. */
   readonly missing: readonly MissingColumn[];
@@ -27,13 +28,19 @@ export interface Pairing {
   readonly postgresOnly: readonly string[];
   /** What hangs on mirrored tables without being mirrored itself. */
   readonly dependents: Dependents;
+  /** Tables of SQLite that are left out for what they are. */
+  readonly uncarried: readonly Uncarried[];
 }
 
 /**
  * Matches the tables and the columns of both sides by name: exactly, else without regard to case, else by their words. The kinds are
  * PostgreSQL's, since it is the stricter side; the names are SQLite's.
  */
-export function pairTables(sqlite: readonly DiscoveredTable[], postgres: readonly DiscoveredTable[]): Pairing {
+export function pairTables(
+  sqlite: readonly DiscoveredTable[],
+  postgres: readonly DiscoveredTable[],
+  uncarried: readonly Uncarried[] = [],
+): Pairing {
   const matches = matchNames(namesOf(sqlite), namesOf(postgres));
   const couples = matches.pairs.map(([mine, other]) => new Couple(byName(sqlite, mine), byName(postgres, other)));
   const byPostgres = new Map(couples.map((couple) => [couple.postgres.name, couple]));
@@ -42,7 +49,10 @@ export function pairTables(sqlite: readonly DiscoveredTable[], postgres: readonl
   return {
     tables: pairs.filter(({ keyless }) => keyless === null).map(({ table }) => table),
     keyless: pairs.filter(({ keyless }) => keyless !== null).map(({ table }) => table),
-    unmirrored: unmirroredOf(sqlite, couples, pairs, matches.ambiguous),
+    unmirrored: [
+      ...unmirroredOf(sqlite, couples, pairs, matches.ambiguous),
+      ...uncarried.filter(({ holdsRows }) => holdsRows).map(({ table, reason }) => ({ table, reason })),
+    ],
     missing: pairs.filter(({ keyless }) => keyless === null).flatMap(({ missing }) => missing),
     pairs,
     ambiguous: [
@@ -52,6 +62,7 @@ export function pairTables(sqlite: readonly DiscoveredTable[], postgres: readonl
     generated: couples.flatMap((couple) => couple.generated()),
     postgresOnly: namesOf(postgres).filter((name) => !byPostgres.has(name)),
     dependents: dependentsOf({ sqlite, postgres }, pairs),
+    uncarried,
   };
 }
 

@@ -16,7 +16,7 @@ export interface CopyReport {
   readonly rejects: string | null;
   /** The SQL that made tables, indexes and foreign keys, in the order in which it ran. */
   readonly created: readonly string[];
-  /** What the tables that were made have otherwise than the source's, or lack. */
+  /** What the tables that were made have otherwise than the source's, or lack; and SQLite's tables that are left out for what they are. */
   readonly notes: readonly DefinitionNote[];
   readonly milliseconds: number;
 }

@@ -1,3 +1,4 @@
+import { tracking } from "../../data/catalogue/catalogue.js";
 import type { Index, MissingColumn, Pairing, TablePair } from "../../data/catalogue/discover.js";
 import { typeOfColumn } from "../../data/catalogue/postgres-type.js";
 import { type Column, nameOn } from "../../data/table.js";
@@ -12,6 +13,7 @@ const label: Record<Side, string> = { sqlite: "SQLite", postgres: "PostgreSQL" }
 export function schemaProblems(pairing: Pairing, { planned }: Plan, chosen: boolean): Problem[] {
   return [
     ...pairing.unmirrored.map(({ table, reason }) => unmirrored(pairing, table, reason)),
+    ...strangers(pairing),
     ...pairing.pairs.flatMap(({ missing }) => missing).map(missingColumn),
     ...pairing.generated.map(({ side, table, column }) =>
       note(side, table, column, "the database computes this column", "It is not carried."),
@@ -29,9 +31,18 @@ export function schemaProblems(pairing: Pairing, { planned }: Plan, chosen: bool
   ];
 }
 
-function unmirrored({ pairs }: Pairing, table: string, reason: string): Problem {
+function unmirrored({ pairs, uncarried }: Pairing, table: string, reason: string): Problem {
   const isThere = pairs.some((pair) => pair.table.name === table);
   const about = { table, column: null };
+  if (uncarried.some((other) => other.table === table))
+    return {
+      ...about,
+      severity: "error",
+      side: "sqlite",
+      problem: reason,
+      stops: "copying and mirroring the table",
+      next: "Keep its rows in an ordinary table, and have it index that; or name the other tables with --tables.",
+    };
   if (isThere)
     return {
       ...about,
@@ -61,6 +72,19 @@ function missingColumn({ side, table, column }: MissingColumn): Problem {
     stops: side === "postgres" ? "copying and mirroring the table" : "mirroring the table",
     next: `Add it to ${label[side]}'s table, as the other side has it.`,
   };
+}
+
+/** Tables that no application has made, and those of other tools that one might take for the package's. */
+function strangers({ uncarried, pairs, unmirrored: alone, postgresOnly }: Pairing): Problem[] {
+  const left = uncarried.filter(({ holdsRows }) => !holdsRows);
+  const names = [...pairs.map(({ sqlite }) => sqlite.name), ...alone.map(({ table }) => table), ...postgresOnly];
+  const next = `It is carried like any other. "npx dualdb migrate", which keeps a table of that name, is refused as long as it is there.`;
+  return [
+    ...left.map(({ table, reason }) => note("sqlite", table, null, reason, "Nothing of yours is in it.")),
+    ...(names.includes(tracking.table)
+      ? [note("sqlite", tracking.table, null, "another tool remembers its migrations there", next)]
+      : []),
+  ];
 }
 
 /** What there is to know of tables that are to be made. */

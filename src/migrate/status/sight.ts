@@ -1,5 +1,11 @@
 import { type Config, targetName } from "../../config.js";
-import { discoverPostgres, discoverSqlite, type Pairing, pairTables } from "../../data/catalogue/discover.js";
+import {
+  discoverPostgres,
+  discoverSqlite,
+  type Pairing,
+  pairTables,
+  uncarriedTables,
+} from "../../data/catalogue/discover.js";
 import type { Engine, Side } from "../../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../../errors.js";
 import type { Conflict } from "../../shadow/recovery.js";
@@ -118,7 +124,7 @@ async function pairingOf(
   if (left === null || right === null || !answers(sqlite.status) || !answers(postgres.status)) return null;
   const pairing = await left.transaction({ mode: "read" }, (mine) =>
     right.transaction({ mode: "read", timeoutMs }, async (others) =>
-      pairTables(await discoverSqlite(mine), await discoverPostgres(others)),
+      pairTables(await discoverSqlite(mine), await discoverPostgres(others), await uncarriedTables(mine)),
     ),
   );
   return onlyTables(pairing, tables);

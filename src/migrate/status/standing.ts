@@ -61,8 +61,9 @@ export const primary: Judge = (sight, { primary: wanted }) => {
 
 /** What the application cannot do without is there on both sides. */
 export const tables: Judge = (sight) =>
-  withPairing(sight, ({ pairs, unmirrored }) => {
-    const absent = unmirrored.filter(({ table }) => !pairs.some((couple) => couple.table.name === table));
+  withPairing(sight, ({ pairs, unmirrored, uncarried }) => {
+    const known = new Set([...pairs.map((couple) => couple.table.name), ...uncarried.map(({ table }) => table)]);
+    const absent = unmirrored.filter(({ table }) => !known.has(table));
     if (absent.length > 0) return amiss(`PostgreSQL lacks ${absent.map(({ table }) => table).join(", ")}`);
     return pairs.length === 0
       ? amiss("the databases share no table")
