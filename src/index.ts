@@ -51,6 +51,6 @@ export type { JsonInput, NumberInput } from "./services/values.js";
 export type { JournalSummary } from "./shadow/journal.js";
 export type { Conflict } from "./shadow/recovery.js";
 export type { RelayState, RelayStatus } from "./shadow/relay.js";
-export type { Refused, SideStatus, Told } from "./shadow/side-status.js";
+export type { Conflicts, Refused, SideStatus, Told } from "./shadow/side-status.js";
 export type { PostgresState, SqliteState } from "./shadow/state.js";
 export type { DrainResult, Status } from "./status.js";

@@ -9,12 +9,11 @@ import type { Latency } from "./metrics.js";
 import type { Opened } from "./open.js";
 import { type Flags, type RouteName, routeOf } from "./route.js";
 import { Journal, type JournalSummary } from "./shadow/journal.js";
-import type { Conflict } from "./shadow/recovery.js";
 import type { RelayStatus } from "./shadow/relay.js";
-import { conflictsOf, type SideStatus, sideStatus, within } from "./shadow/side-status.js";
+import { type Conflicts, conflictsOf, noConflicts, type SideStatus, sideStatus, within } from "./shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "./shadow/state.js";
 
-export interface Status {
+export interface Status extends Conflicts {
   readonly flags: Flags;
   /** The route that the flags ask for. */
   readonly requested: RouteName;
@@ -28,8 +27,6 @@ export interface Status {
   readonly problem: { readonly code: string; readonly message: string } | null;
   /** Tables of SQLite that nobody mirrors; null before the databases have come together. */
   readonly unmirrored: readonly { readonly table: string; readonly reason: string }[] | null;
-  /** Rows written on both sides around a forced roll-back. SQLite's version stayed. */
-  readonly conflicts: readonly Conflict[];
   readonly relay: RelayStatus | null;
   readonly reads: ReadCounts & { readonly suspended: boolean };
   /** Milliseconds, per side, as this process has measured them. */
@@ -66,7 +63,7 @@ export async function statusOf(opened: Opened): Promise<Status> {
     ...sides,
     problem: problemOf(opened) ?? silenceOf(sides[primary.side]),
     unmirrored: (await opened.partner?.pairing())?.unmirrored ?? null,
-    conflicts: sqlite === null ? [] : await conflictsOf(sqlite).catch(noneOf),
+    ...(sqlite === null ? noConflicts : await conflictsOf(sqlite).catch(noneOf)),
     relay: relay?.status() ?? null,
     reads: { ...adapter.reads, suspended: adapter.readsSuspended },
     latency: adapter.latency,
@@ -134,7 +131,7 @@ function silenceOf(side: Status["sqlite"] | Status["postgres"]): Status["problem
 }
 
 /** A status tells what it can: why a table cannot be read stands beside its side. */
-function noneOf(error: unknown): [] {
-  if (error instanceof DualDbError) return [];
+function noneOf(error: unknown): Conflicts {
+  if (error instanceof DualDbError) return noConflicts;
   throw error;
 }

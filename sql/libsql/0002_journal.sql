@@ -6,7 +6,6 @@ CREATE TABLE IF NOT EXISTS dualdb_state (
   cas INTEGER NOT NULL DEFAULT 0,
   version INTEGER NOT NULL DEFAULT 0,
   pair_id TEXT,
-  conflicts INTEGER NOT NULL DEFAULT 0,
   -- PostgreSQL goes on alone: this database is never opened again.
   finalized INTEGER NOT NULL DEFAULT 0 CHECK (finalized IN (0, 1)),
   changed_at INTEGER

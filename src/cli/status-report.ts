@@ -24,8 +24,7 @@ export function printStatus(status: MigrationStatus, terminal: Terminal, quiet: 
     line("primary", primaryText(status));
   }
   for (const side of ["sqlite", "postgres"] as const) printSide(side, status, line, quiet);
-  for (const { table, key } of status.conflicts)
-    line("conflict", `${table} ${printable(key)}: SQLite's version stayed`, "yellow");
+  printConflicts(status, line);
   for (const { table, reason } of status.unmirrored) line("unmirrored", `${table}: ${reason}`, "yellow");
   if (quiet) return;
   printTables(status, terminal);
@@ -103,6 +102,16 @@ function printSide(side: Side, status: MigrationStatus, line: Line, quiet: boole
     const tries = `${counted(attempts)} ${attempts === 1 ? "try" : "tries"}`;
     line("refused", `${table} ${printable(key)}: ${lastError} (${tries})`, "red");
   }
+}
+
+const conflictsShown = 20;
+
+function printConflicts({ conflicts, conflictCount }: MigrationStatus, line: Line): void {
+  const shown = conflicts.slice(0, conflictsShown);
+  for (const { table, key } of shown) line("conflict", `${table} ${printable(key)}: SQLite's version stayed`, "yellow");
+  const more = conflictCount - shown.length;
+  if (more > 0)
+    line("conflicts", `${counted(more)} more, ${counted(conflictCount)} in all: --json has the first 1,000`, "yellow");
 }
 
 function printTables({ tables }: MigrationStatus, terminal: Terminal): void {

@@ -7,8 +7,8 @@ import { toolCommand } from "./tool.js";
 
 const jsonHelp = `
 The JSON document: { ok, at, databases, flags, requested, step, primary, since, finalized, sqlite, postgres, tables:
-[{ table, sqlite, postgres, owed }], unmirrored, conflicts, runs: [{ command, outcome, beganAt, endedAt, facts }],
-latency: { sqlite, postgres }, rollBack: { possible, lost, rows, estimatedMs, text }, next: { gate, set, command,
+[{ table, sqlite, postgres, owed }], unmirrored, conflicts: the first 1,000 of [{ table, key }],
+conflictCount, runs: [{ command, outcome, beganAt, endedAt, facts }], latency: { sqlite, postgres }, rollBack: { possible, lost, rows, estimatedMs, text }, next: { gate, set, command,
 text, ready, blocked: [check] } }. With --gate { ok, gate, open, checks: [{ name, ok: true | false | null, detail }] },
 where null means that it cannot be told. Times are Unix milliseconds.
 
@@ -40,9 +40,9 @@ function gateStatus({ open }: GateReport): 0 | 1 | 3 {
   return open ? 0 : 3;
 }
 
-function glanceStatus({ sqlite, postgres, conflicts }: MigrationStatus): 0 | 1 | 3 {
+function glanceStatus({ sqlite, postgres, conflictCount }: MigrationStatus): 0 | 1 | 3 {
   const sides = [sqlite, postgres].filter((side) => side !== null);
   if (sides.some((side) => !side.reachable && side.error.code !== "SCHEMA_MISSING")) return 1;
   const isRefused = sides.some((side) => side.reachable && side.refused.length > 0);
-  return isRefused || conflicts.length > 0 ? 3 : 0;
+  return isRefused || conflictCount > 0 ? 3 : 0;
 }

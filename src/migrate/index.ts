@@ -17,7 +17,7 @@ export {
 } from "../schema/migrations.js";
 export type { JournalSummary } from "../shadow/journal.js";
 export type { Conflict } from "../shadow/recovery.js";
-export type { Refused, SideStatus, Told } from "../shadow/side-status.js";
+export type { Conflicts, Refused, SideStatus, Told } from "../shadow/side-status.js";
 export type { PostgresState, SqliteState } from "../shadow/state.js";
 export {
   type CopiedTable,

@@ -3,8 +3,7 @@ import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import type { Latency } from "../metrics.js";
 import { type Flags, type RouteName, routeOf } from "../route.js";
-import type { Conflict } from "../shadow/recovery.js";
-import type { SideStatus } from "../shadow/side-status.js";
+import type { Conflicts, SideStatus } from "../shadow/side-status.js";
 import type { PostgresState, SqliteState } from "../shadow/state.js";
 import { judge } from "./gates.js";
 import type { ToolOptions } from "./options.js";
@@ -18,7 +17,7 @@ import { answers, type SeenSide, type Sight, stateIn, withSight } from "./status
 import type { StepRecord } from "./status/steps.js";
 
 /** Where two databases are on the way, as somebody outside sees it. */
-export interface MigrationStatus {
+export interface MigrationStatus extends Conflicts {
   /** Unix time in milliseconds. */
   readonly at: number;
   readonly databases: { readonly sqlite: string; readonly postgres: string | null };
@@ -37,7 +36,6 @@ export interface MigrationStatus {
   readonly postgres: SideStatus<PostgresState> | null;
   readonly tables: readonly TableRows[];
   readonly unmirrored: readonly { readonly table: string; readonly reason: string }[];
-  readonly conflicts: readonly Conflict[];
   /** The last run of each command by outcome, the latest first. */
   readonly runs: readonly Run[];
   /** Milliseconds that sample reads took; null where a side cannot be read. */
@@ -84,6 +82,7 @@ export async function migrationStatus(options: ToolOptions = {}): Promise<Migrat
       tables: await rowsPerTable(sight),
       unmirrored: sight.pairing?.unmirrored ?? [],
       conflicts: sight.conflicts,
+      conflictCount: sight.conflictCount,
       runs: sight.runs,
       latency,
       rollBack: rollBackOf(sight, latency.postgres),

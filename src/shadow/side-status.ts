@@ -61,12 +61,24 @@ export async function within<T>(look: Promise<T>, side: Side): Promise<T> {
   }
 }
 
-/** Rows written on both sides around a forced roll-back, as SQLite remembers them. */
-export async function conflictsOf(sqlite: Engine): Promise<Conflict[]> {
+/** Rows written on both sides around a forced roll-back. SQLite's version stayed. */
+export interface Conflicts {
+  /** The first 1,000. */
+  readonly conflicts: readonly Conflict[];
+  /** How many there are in all. */
+  readonly conflictCount: number;
+}
+
+export const noConflicts: Conflicts = { conflicts: [], conflictCount: 0 };
+
+/** As SQLite remembers them. */
+export async function conflictsOf(sqlite: Engine): Promise<Conflicts> {
   const rows = await sqlite.read(
-    sql`SELECT table_name, row_key FROM dualdb_conflicts ORDER BY found_at, table_name, row_key LIMIT ${shownConflicts}`,
+    sql`SELECT table_name, row_key, COUNT(*) OVER () AS total FROM dualdb_conflicts ORDER BY found_at, table_name, row_key
+      LIMIT ${shownConflicts}`,
   );
-  return rows.map((row) => ({ table: String(row.table_name), key: String(row.row_key) }));
+  const conflicts = rows.map((row) => ({ table: String(row.table_name), key: String(row.row_key) }));
+  return { conflicts, conflictCount: Number(rows[0]?.total ?? 0) };
 }
 
 async function owedBy(side: Side, transaction: Transaction) {

@@ -113,6 +113,7 @@ describe("status()", () => {
       flags: { primary: letters.includes("P"), read: letters.includes("R"), shadow: letters.includes("S") },
       sqlite: { reachable: true, journal: { quarantined: 0 }, refused: [] },
       conflicts: [],
+      conflictCount: 0,
       reads: { suspended: false },
       pool: { sqlite: { connections: 1 } },
       memory: { rss: expect.any(Number) },

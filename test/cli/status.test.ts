@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { freshDirectory, freshPostgres, freshSqlite } from "../support/databases.js";
+import { script } from "../support/libsql.js";
 import { makeOldBotFile } from "../support/old-bot.js";
 import { runAt } from "../support/postgres.js";
 import { travelledPair, verified } from "../support/travel.js";
@@ -55,6 +56,25 @@ describe("dualdb status", () => {
     const { status, out } = await dualdb("status --quiet", pair.env("P-S"), true);
     expect(status).toBe(3);
     expect(out).toContain("\u001b[31mrefused       messages m1: VALUE_REFUSED (9 tries)");
+  });
+
+  test("counts every row that was written on both sides, and names the first", async () => {
+    const pair = await travelledPair();
+    const numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)";
+    await script(
+      await pair.sqlite,
+      `INSERT INTO dualdb_conflicts ${numbers} SELECT 'messages', printf('m%04d', i), i FROM n`,
+    );
+    const { status, out } = await dualdb("status --quiet", pair.env("--S"));
+    expect(status).toBe(3);
+    expect(out.match(/^conflict {6}messages m\d{4}: SQLite's version stayed$/gm)).toHaveLength(20);
+    expect(out).toContain("conflicts     1,480 more, 1,500 in all: --json has the first 1,000\n");
+    const document = JSON.parse((await dualdb("status --json", pair.env("--S"))).out);
+    expect(document).toMatchObject({ conflictCount: 1_500, conflicts: { length: 1_000 } });
+    const gate = await dualdb("status --gate read", pair.env("--S"));
+    expect(gate.out).toMatch(/quarantine +nothing; 1,500 conflicts of a forced roll-back/);
+    const database = await pair.open("---");
+    expect(await database.status()).toMatchObject({ conflictCount: 1_500, conflicts: { length: 1_000 } });
   });
 
   test("says that its flags are not those of the application, and that not all went over", async () => {

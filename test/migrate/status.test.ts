@@ -41,6 +41,7 @@ describe("migrationStatus", () => {
       postgres: { reachable: true, state: { primary: "sqlite" } },
       unmirrored: [],
       conflicts: [],
+      conflictCount: 0,
       runs: [{ command: "verify", outcome: "done" }],
       latency: { sqlite: { count: expect.any(Number) }, postgres: { count: 13 } },
       rollBack: { possible: true, lost: 0, rows: 0, text: "nothing to do: SQLite is primary" },

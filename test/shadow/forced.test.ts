@@ -57,8 +57,11 @@ describe("a roll-back while PostgreSQL is down", () => {
     expect(await database.messageService.getMessageById(owed)).toMatchObject({ message_content: "owed by PostgreSQL" });
     expect(await database.messageService.getMessageById(mine)).not.toBeNull();
     expect(await database.documentService.getDocument(doc.id)).toMatchObject({ title: "changed on SQLite" });
-    const { conflicts } = await database.status();
-    expect(conflicts).toEqual([{ table: "documents", key: doc.id }]);
+    const { conflicts, conflictCount } = await database.status();
+    expect({ conflicts, conflictCount }).toEqual({
+      conflicts: [{ table: "documents", key: doc.id }],
+      conflictCount: 1,
+    });
     expect(recorder.of("conflicts")).toHaveLength(1);
     await pair.expectConverged(letters.includes("S") ? database : await pair.open("--S"));
   });

@@ -99,7 +99,7 @@ function named(tables: readonly { readonly table: string }[]): string {
 }
 
 /** Nothing has been set aside that the other side refuses. */
-export const quarantine: Judge = ({ sqlite, postgres, conflicts }) => {
+export const quarantine: Judge = ({ sqlite, postgres, conflictCount }) => {
   const sides = [sqlite.status, postgres.status];
   const refused = sides.flatMap((status) => (status?.reachable === true ? status.refused : []));
   const quarantined = sides.reduce(
@@ -111,10 +111,8 @@ export const quarantine: Judge = ({ sqlite, postgres, conflicts }) => {
     return amiss(
       `${counted(Math.max(quarantined, refused.length), "row")} refused, the last of ${first.table}: ${first.key} (${first.lastError}); mend it on the primary`,
     );
-  if (conflicts.length > 0)
-    return fine(
-      `nothing; ${counted(conflicts.length, "conflict")} of a forced roll-back, settled for SQLite's version`,
-    );
+  if (conflictCount > 0)
+    return fine(`nothing; ${counted(conflictCount, "conflict")} of a forced roll-back, settled for SQLite's version`);
   return sides.every((status) => status?.reachable === true)
     ? fine("nothing")
     : untold("not both journals can be read");

@@ -8,8 +8,14 @@ import {
 } from "../../data/catalogue/discover.js";
 import type { Engine, Side } from "../../engines/engine.js";
 import { DualDbError, errorFields, hasCode } from "../../errors.js";
-import type { Conflict } from "../../shadow/recovery.js";
-import { conflictsOf, type SideStatus, sideStatus, type Told } from "../../shadow/side-status.js";
+import {
+  type Conflicts,
+  conflictsOf,
+  noConflicts,
+  type SideStatus,
+  sideStatus,
+  type Told,
+} from "../../shadow/side-status.js";
 import { type PostgresState, readPostgresState, readSqliteState, type SqliteState } from "../../shadow/state.js";
 import { configFor, type OpenOptions, onlyTables, openEngine } from "../databases.js";
 import type { ToolOptions } from "../options.js";
@@ -18,7 +24,7 @@ import { lastRuns, type Run } from "../runs.js";
 import { presentStep, type StepRecord } from "./steps.js";
 
 /** Both databases as somebody outside sees them, who changes nothing. What cannot be seen is null, and says why beside its side. */
-export interface Sight {
+export interface Sight extends Conflicts {
   readonly options: ToolOptions;
   readonly config: Config;
   /** Unix time in milliseconds. */
@@ -29,7 +35,6 @@ export interface Sight {
   readonly postgres: SeenSide<PostgresState>;
   /** null where one of the two cannot be seen. */
   readonly pairing: Pairing | null;
-  readonly conflicts: readonly Conflict[];
   /** The step that the application has last taken, as it said itself. */
   readonly step: StepRecord | null;
   /** The last run of each command. */
@@ -84,7 +89,7 @@ async function look(options: ToolOptions & OpenOptions, open: Engine[]): Promise
     sqlite,
     postgres,
     pairing: await pairingOf(sqlite, postgres, options),
-    conflicts: sqlite.engine !== null && stateIn(sqlite) !== null ? await conflictsOf(sqlite.engine) : [],
+    ...(sqlite.engine !== null && stateIn(sqlite) !== null ? await conflictsOf(sqlite.engine) : noConflicts),
     step: remembered?.step ?? null,
     runs: remembered?.runs ?? [],
   };
