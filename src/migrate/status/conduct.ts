@@ -58,14 +58,14 @@ export const latency: Judge = (sight) =>
     return p95 < slowestReadMs ? fine(text) : amiss(`${text}, where less than ${slowestReadMs} ms is asked for`);
   });
 
-/** Queries for what is inside of JSON go through the indexes that were made for them. */
+/** Queries for what is inside of JSON go through the indexes that were made for them: by the user, since the package's own look at no JSON. */
 export const jsonIndexes: Judge = async ({ postgres: { engine, status } }) => {
   if (engine === null || status?.reachable !== true) return untold("PostgreSQL cannot be asked");
   const indexes = await explainJsonIndexes(engine);
   const unused = indexes.filter(({ used }) => !used);
   if (unused.length > 0)
     return amiss(`PostgreSQL does not use ${unused.map(({ index }) => index).join(", ")}: is it valid? REINDEX it`);
-  return fine(indexes.length === 0 ? "no JSONB column has an index" : `${indexes.length} used`);
+  return fine(indexes.length === 0 ? "nothing to check: no JSONB column has an index" : `${indexes.length} used`);
 };
 
 /**
