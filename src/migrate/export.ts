@@ -12,7 +12,7 @@ import { type ExportedTable, type Manifest, packageVersion } from "./manifest.js
 import type { ToolOptions } from "./options.js";
 import { primaryOf } from "./primary.js";
 import { fileOfTable } from "./private-files.js";
-import { endIfAsked } from "./progress.js";
+import { endIfAsked, TableProgress } from "./progress.js";
 import { rowsAbout } from "./row-estimate.js";
 
 /** What an export takes. */
@@ -126,19 +126,16 @@ class Export {
   async #write(snapshot: Transaction, table: DiscoveredTable, path: string): Promise<FileFacts> {
     const { side } = this.#engine;
     const { signal, onProgress } = this.#options;
-    const total = await rowsAbout(side, snapshot, table);
+    const total = await rowsAbout(side, snapshot, table, () => endIfAsked(signal));
+    const progress = new TableProgress("export", table.name, total, onProgress);
     const file = await RowFile.open(path);
     try {
       for await (const page of everyRow(side, snapshot, table)) {
         endIfAsked(signal);
         for (const row of page) await file.add(JSON.stringify(rowToJson(table, row)));
-        onProgress?.({
-          step: "export",
-          table: table.name,
-          rows: file.rows,
-          total: total && Math.max(total, file.rows),
-        });
+        progress.at(file.rows);
       }
+      progress.end(file.rows);
       return await file.finish();
     } finally {
       await file.close();

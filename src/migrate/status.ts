@@ -1,4 +1,5 @@
 import { discoverPostgres, discoverSqlite } from "../data/catalogue/discover.js";
+import { countSqlite } from "../data/rows/count.js";
 import type { Engine, Side } from "../engines/engine.js";
 import { DualDbError, hasCode } from "../errors.js";
 import type { Latency } from "../metrics.js";
@@ -7,9 +8,10 @@ import type { Conflicts, SideStatus } from "../shadow/side-status.js";
 import type { PostgresState, SqliteState } from "../shadow/state.js";
 import { judge } from "./gates.js";
 import type { ToolOptions } from "./options.js";
+import { countPostgres } from "./row-estimate.js";
 import type { Run } from "./runs.js";
 import type { Check } from "./status/check.js";
-import { countPostgres, countSqlite, countTables } from "./status/counts.js";
+import { countTables } from "./status/counts.js";
 import { sampledTable, sampleReads } from "./status/latency.js";
 import { type Plan, planNext } from "./status/next-step.js";
 import { type RollBack, rollBackOf } from "./status/roll-back.js";

@@ -79,9 +79,9 @@ test("tells how far it has come in each table, and how far it is", async () => {
   await doctor({ ...given, batchSize: 200, onProgress: (progress) => seen.push(progress) });
   const inNotes = seen.filter(({ table }) => table === "notes");
   expect(inNotes.every(({ step, total }) => step === "scan" && total === 500)).toBe(true);
-  expect(inNotes.map(({ rows }) => rows < 500)).toEqual([...inNotes.slice(1).map(() => true), false]);
-  expect(inNotes.length).toBeGreaterThan(1);
-  expect(seen.at(-1)).toEqual({ step: "scan", table: "pairs", rows: 1, total: null });
+  expect(inNotes[0]?.rows).toBeLessThan(500);
+  expect(inNotes.at(-1)?.rows).toBe(500);
+  expect(seen.at(-1)).toEqual({ step: "scan", table: "pairs", rows: 1, total: 1 });
 });
 
 test("keeps no writer out of a file in SQLite's own journal mode", async () => {

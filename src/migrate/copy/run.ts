@@ -5,7 +5,7 @@ import type { Side } from "../../engines/engine.js";
 import { DualDbError } from "../../errors.js";
 import type { Databases, Scene } from "../databases.js";
 import type { ToolOptions } from "../options.js";
-import { endIfAsked } from "../progress.js";
+import { endIfAsked, TableProgress } from "../progress.js";
 import { Rejects } from "../rejects.js";
 import type { RefusedRow } from "./batch.js";
 import { type CopiedTable, Tally } from "./report.js";
@@ -41,7 +41,7 @@ export class TableRun {
   readonly tally: Tally;
   readonly #run: CopyRun;
   readonly #rejects: Rejects | null;
-  readonly #total: number | null;
+  readonly #progress: TableProgress;
   readonly #waiting: string[] = [];
   #settingAside: Promise<void> = Promise.resolve();
 
@@ -50,14 +50,13 @@ export class TableRun {
     this.tally = new Tally(table.name);
     this.#run = run;
     this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table, "database");
-    this.#total = total;
+    this.#progress = new TableProgress("copy", table.name, total, run.options.onProgress);
   }
 
   /** Between two steps: tells how far the run is, and ends it where somebody has asked for that. */
   step(): void {
-    const { onProgress, signal } = this.#run.options;
-    onProgress?.({ step: "copy", table: this.table.name, rows: this.tally.read, total: this.#total });
-    endIfAsked(signal);
+    this.#progress.at(this.tally.read);
+    endIfAsked(this.#run.options.signal);
   }
 
   /** Keys of rows whose unique values others had when they came, and that may go when every row has been there. */
@@ -101,6 +100,7 @@ export class TableRun {
   /** The whole table has been seen. */
   async finish(): Promise<CopiedTable> {
     await this.#rejects?.settle();
+    this.#progress.end(this.tally.read);
     return this.tally.result();
   }
 

@@ -10,7 +10,7 @@ import { timeoutMs } from "../copy/run.js";
 import type { RefusedKey } from "../copy/stages.js";
 import { TableSource } from "../copy/table-source.js";
 import type { ToolOptions } from "../options.js";
-import { endIfAsked } from "../progress.js";
+import { endIfAsked, TableProgress } from "../progress.js";
 import { rowsAbout } from "../row-estimate.js";
 import { hasLargeRows, isDoubtful } from "./doubt.js";
 import type { Family, Step } from "./families.js";
@@ -107,15 +107,17 @@ class FamilyScan {
   async #table(pair: TablePair, rehearsal: Rehearsal | null, judge: Judge): Promise<void> {
     const { reader, options } = this.#scanning;
     const { table } = pair;
-    const total = await rowsAbout("sqlite", reader.transaction, table);
+    const total = await rowsAbout("sqlite", reader.transaction, table, () => endIfAsked(options.signal));
+    const progress = new TableProgress("scan", table.name, total, options.onProgress);
     const source = await this.#sourceOf(table);
     let rows = 0;
     for await (const batch of source.batches()) {
       endIfAsked(options.signal);
       await this.#settle(pair, rehearsal, await judge(batch));
       rows += batch.read;
-      options.onProgress?.({ step: "scan", table: table.name, rows, total: total && Math.max(total, rows) });
+      progress.at(rows);
     }
+    progress.end(rows);
     this.#rows.set(table, rows);
   }
 

@@ -1,9 +1,8 @@
-import { setImmediate as turn } from "node:timers/promises";
-import sql, { raw } from "sql-template-tag";
+import sql from "sql-template-tag";
 import type { Pairing } from "../../data/catalogue/discover.js";
-import { partsByRowid } from "../../data/rows/rowid.js";
-import { quotedOn, type Table } from "../../data/table.js";
-import { type Engine, statement, type Transaction } from "../../engines/engine.js";
+import { countSqlite } from "../../data/rows/count.js";
+import type { Engine, Transaction } from "../../engines/engine.js";
+import { countPostgres } from "../row-estimate.js";
 
 /** Rows of a table on both sides at about the same time. */
 export interface TableCount {
@@ -40,28 +39,9 @@ export async function countTables(
   );
 }
 
-/** Counts every table of SQLite, where the other side cannot be looked at. */
-export async function countSqlite(transaction: Transaction, table: Table): Promise<number> {
-  let count = 0;
-  for await (const { text, values } of partsByRowid(transaction, table)) {
-    const counting = `SELECT COUNT(*) AS rows FROM ${quotedOn("sqlite", table)} WHERE ${text}`;
-    count += numberIn(await transaction.query(statement(counting, values)));
-    await turn();
-  }
-  return count;
-}
-
-export async function countPostgres(transaction: Transaction, table: Table): Promise<number> {
-  return numberIn(await transaction.query(sql`SELECT COUNT(*) AS rows FROM ${raw(quotedOn("postgres", table))}`));
-}
-
 async function owedRows(transaction: Transaction): Promise<ReadonlyMap<string, number>> {
   const rows = await transaction.query(
     sql`SELECT table_name, COUNT(*) AS owed FROM dualdb_journal GROUP BY table_name`,
   );
   return new Map(rows.map((row) => [String(row.table_name), Number(row.owed)]));
-}
-
-function numberIn(rows: readonly { readonly rows?: unknown }[]): number {
-  return Number(rows[0]?.rows);
 }

@@ -8,7 +8,8 @@ import { everyRow } from "../../data/rows/every-row.js";
 import { postgresLines, postgresSpelling } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, ExactValue, PostgresEngine } from "../../engines/engine.js";
-import { endIfAsked, type Progress } from "../progress.js";
+import { endIfAsked, type Progress, TableProgress } from "../progress.js";
+import { rowsAbout } from "../row-estimate.js";
 import type { Patience } from "./settling.js";
 import { refusalOf } from "./verdict.js";
 
@@ -87,6 +88,8 @@ async function sqliteBag(
 ): Promise<{ readonly bag: Bag; readonly refused: number }> {
   const own = new OwnInput(table);
   return sqlite.transaction({ mode: "read" }, async (transaction) => {
+    const total = await rowsAbout("sqlite", transaction, table, () => endIfAsked(signal));
+    const progress = new TableProgress("compare", table.name, total, onProgress);
     const bag = new Bag(table);
     let refused = 0;
     for await (const page of everyRow("sqlite", transaction, table)) {
@@ -95,8 +98,9 @@ async function sqliteBag(
       const carried = converted.filter((row) => refusalOf(row) === null);
       refused += converted.length - carried.length;
       for (const values of await asRead(own, carried, postgres, timeoutMs)) bag.add(values);
-      onProgress?.({ step: "compare", table: table.name, rows: bag.rows + refused, total: null });
+      progress.at(bag.rows + refused);
     }
+    progress.end(bag.rows + refused);
     return { bag, refused };
   });
 }

@@ -3,7 +3,7 @@ import { KeyOrder } from "../../data/equality/key-order.js";
 import { orderedPostgresLines, orderedSqliteRows } from "../../data/rows/ordered-rows.js";
 import type { Table } from "../../data/table.js";
 import type { Engine, PostgresEngine } from "../../engines/engine.js";
-import { endIfAsked, type Progress } from "../progress.js";
+import { endIfAsked, type Progress, TableProgress } from "../progress.js";
 import { rowsAbout } from "../row-estimate.js";
 import type { Look } from "./look.js";
 import { Merge, type MergeCounts } from "./merge.js";
@@ -69,26 +69,27 @@ class TableComparing {
   }
 
   async #merge(settling: Settling): Promise<MergeCounts> {
-    const { sqlite, postgres, timeoutMs } = this.#comparing;
+    const { sqlite, postgres, timeoutMs, signal, onProgress } = this.#comparing;
     const order = new KeyOrder(this.#table);
-    const total = await sqlite.transaction({ mode: "read" }, (reader) => rowsAbout("sqlite", reader, this.#table));
+    const total = await sqlite.transaction({ mode: "read" }, (reader) =>
+      rowsAbout("sqlite", reader, this.#table, () => endIfAsked(signal)),
+    );
+    const progress = new TableProgress("compare", this.#table.name, total, onProgress);
     return postgres.transaction({ mode: "read", timeoutMs }, async (transaction) => {
       const rows = orderedSqliteRows(sqlite, this.#table, order);
       const lines = orderedPostgresLines(transaction, this.#table, order);
       const merge: Merge = new Merge(this.#table, order, rows, lines, {
-        progress: () => this.#progress(merge.counts.sqlite, total),
+        progress: () => {
+          endIfAsked(signal);
+          progress.at(merge.counts.sqlite);
+        },
         suspects: (suspects) => settling.add(suspects),
         unfindable: (row) => this.#unfindable(row),
       });
       await merge.run();
+      progress.end(merge.counts.sqlite);
       return merge.counts;
     });
-  }
-
-  #progress(rows: number, total: number | null): void {
-    const { signal, onProgress } = this.#comparing;
-    endIfAsked(signal);
-    onProgress?.({ step: "compare", table: this.#table.name, rows, total: total && Math.max(total, rows) });
   }
 
   /** Where PostgreSQL is the source it does not owe this row, and the other way round cannot take it. */
