@@ -8,6 +8,7 @@ import { authorize } from "./http/token.js";
 import type { ToolOptions } from "./migrate/options.js";
 import { type MigrationStatus, migrationStatus } from "./migrate/status.js";
 
+export { type RequestHandler, toNodeListener } from "./http/node-listener.js";
 export type { PublicError } from "./http/public.js";
 export type { RunReport } from "./http/run.js";
 export type { CopyReport, DoctorReport, Progress, ToolOptions, VerifyReport } from "./migrate/index.js";

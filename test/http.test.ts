@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { codes } from "../src/errors.js";
-import { createMigrationHandler, type MigrationHandler, type RunReport } from "../src/http.js";
+import { createMigrationHandler, type MigrationHandler, type RunReport, toNodeListener } from "../src/http.js";
 import { freshDirectory, freshSqlite } from "./support/databases.js";
 import { speaker, TestPair, until } from "./support/pair.js";
 import { runAt } from "./support/postgres.js";
@@ -265,7 +266,7 @@ describe("the samples of README", () => {
     await variables();
     const { server } = await import("../examples/http/node.js");
     onTestFinished(() => void server.close());
-    const url = await listening(server);
+    const url = `http://127.0.0.1:${await portOf(server)}/migration`;
     const send = (request: Request) =>
       fetch(url, {
         method: request.method,
@@ -278,10 +279,158 @@ describe("the samples of README", () => {
     expect((await send(post('{"dryRun":true}'))).status).toBe(202);
     expect(await finished(send)).toMatchObject({ dryRun: true });
   });
-
-  async function listening(server: Server): Promise<string> {
-    if (!server.listening) await once(server, "listening");
-    const place = server.address();
-    return `http://127.0.0.1:${typeof place === "object" ? place?.port : place}/migration`;
-  }
 });
+
+describe("a stranger on the socket", () => {
+  /** The samples as Node serves them. */
+  const served: Readonly<Record<string, () => Promise<Server>>> = {
+    async next() {
+      const route: Readonly<Record<string, MigrationHandler>> = await import("../examples/http/next.js");
+      const notAllowed = () => new Response(null, { status: 405 });
+      return createServer(toNodeListener((request) => (route[request.method] ?? notAllowed)(request))).listen(0);
+    },
+    async hono() {
+      const { default: app } = await import("../examples/http/hono.js");
+      return createServer(toNodeListener(app.fetch)).listen(0);
+    },
+    async node() {
+      return createServer(toNodeListener(createMigrationHandler())).listen(0);
+    },
+  };
+
+  async function listening(name: string): Promise<number> {
+    for (const [variable, value] of Object.entries(env())) vi.stubEnv(variable, value);
+    const server = await served[name]?.();
+    if (server === undefined) throw new Error(`no sample ${name}`);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+      server.closeAllConnections();
+      server.close();
+    });
+    return portOf(server);
+  }
+
+  const path = "/migration";
+  const host = "Host: localhost";
+  const close = "Connection: close";
+  const own = `Authorization: Bearer ${token}`;
+  const lines = (...all: readonly string[]) => `${all.join("\r\n")}\r\n\r\n`;
+
+  const requests: readonly (readonly [what: string, sent: string, status: RegExp | ""])[] = [
+    ["TRACE", lines(`TRACE ${path} HTTP/1.1`, host, close), /^405/],
+    ["CONNECT", lines("CONNECT localhost:1 HTTP/1.1", host), ""],
+    ["a method that nobody knows", lines(`TRACK ${path} HTTP/1.1`, host, close), /^400/],
+    ["OPTIONS for all", lines("OPTIONS * HTTP/1.1", host, close), /^40[145]/],
+    ["a Host that is none", lines(`GET ${path} HTTP/1.1`, "Host: ][ @:99999", close), /^401/],
+    ["no Host", lines(`GET ${path} HTTP/1.1`, close), /^400/],
+    ["a whole URL", lines("GET http://[/x HTTP/1.1", host, close), /^40[014]/],
+    ["a URL of another scheme", lines("GET mailto:x@y:99999 HTTP/1.1", host, close), /^40[014]/],
+    ["slashes", lines("GET //// HTTP/1.1", host, close), /^40[14]/],
+    ["backslashes and what is no escape", lines("GET /\\[::%zz?%# HTTP/1.1", host, close), /^40[14]/],
+    ["a header that is no ASCII", lines(`GET ${path} HTTP/1.1`, host, "X-Odd: \u00ff\u0080 \t", close), /^401/],
+    ["a header with a NUL", lines(`GET ${path} HTTP/1.1`, host, "X-Odd: a\0b", close), /^400/],
+    ["a header without a name", lines(`GET ${path} HTTP/1.1`, host, ": x", close), /^400/],
+    ["huge headers", lines(`GET ${path} HTTP/1.1`, host, `X-Long: ${"x".repeat(100_000)}`, close), /^431/],
+    ["two tokens", lines(`GET ${path} HTTP/1.1`, host, own, own, close), /^401/],
+    ["GET with a body", `${lines(`GET ${path} HTTP/1.1`, host, close, "Content-Length: 5")}hello`, /^401/],
+    ["an expectation", lines(`POST ${path} HTTP/1.1`, host, close, "Expect: a miracle"), /^417/],
+    ["an upgrade", lines(`GET ${path} HTTP/1.1`, host, "Connection: Upgrade", "Upgrade: websocket"), /^401/],
+    ["HEAD", lines(`HEAD ${path} HTTP/1.1`, host, close), /^40[15]/],
+    ["half a body", `${lines(`POST ${path} HTTP/1.1`, host, own, close, "Content-Length: 9")}{`, /^(400|$)/],
+    [
+      "a broken chunk",
+      `${lines(`POST ${path} HTTP/1.1`, host, own, close, "Transfer-Encoding: chunked")}zz\r\n`,
+      /^400/,
+    ],
+    ["no HTTP at all", "\u0016\u0003\u0001 hello\r\n\r\n", /^400/],
+    ["nothing", "", ""],
+  ];
+
+  test.each(Object.keys(served))("cannot end the process that serves %s, nor get past the token", async (name) => {
+    const port = await listening(name);
+    for (const [what, sent, status] of requests) {
+      const answer = (await said(port, sent)).replace("HTTP/1.1 ", "");
+      expect(`${what}: ${answer.split("\r\n")[0]}`).toMatch(
+        new RegExp(`^${what}: ${status === "" ? "$" : status.source.replace("^", "")}`),
+      );
+      expect(await said(port, lines(`GET ${path} HTTP/1.1`, host, close))).toMatch(/^HTTP\/1\.1 401 /);
+    }
+  });
+
+  const chunk = `fa00\r\n${"x".repeat(64_000)}\r\n`;
+  const bodies = [
+    ["of a known length", "Content-Length: 2000000", "x".repeat(2_000_000)],
+    ["in chunks", "Transfer-Encoding: chunked", `${chunk.repeat(30)}0\r\n\r\n`],
+  ] as const;
+
+  test.each(bodies)("a body %s that is too long is refused, and the next request answered", async (_, length, body) => {
+    const port = await listening("node");
+    const socket = connect(port, "127.0.0.1");
+    const answers = collected(socket);
+    socket.write(lines(`POST ${path} HTTP/1.1`, host, own, "Content-Type: application/json", length));
+    socket.write(body.slice(0, 100_000));
+    await until("the body is refused", () => answers().startsWith("HTTP/1.1 413 "));
+    socket.write(body.slice(100_000) + lines(`GET ${path} HTTP/1.1`, host, close));
+    await until("the next request is answered", () => /HTTP\/1\.1 401 /.test(answers()));
+    socket.destroy();
+  });
+
+  test("a handler that fails, or whose answer breaks off, fails alone", async () => {
+    const answers: readonly (() => Response | Promise<Response>)[] = [
+      () => Promise.reject(new Error("failed")),
+      () => {
+        throw new Error("failed");
+      },
+      () => new Response(new ReadableStream({ start: (controller) => controller.error(new Error("broke off")) })),
+      () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) })),
+      () =>
+        new Response("at last", {
+          headers: [
+            ["set-cookie", "a=1"],
+            ["set-cookie", "b=2"],
+          ],
+        }),
+    ];
+    const waiting = [...answers];
+    const server = createServer(toNodeListener(() => (waiting.shift() as () => Response)())).listen(0);
+    onTestFinished(() => void server.close());
+    const port = await portOf(server);
+    const ask = lines("GET / HTTP/1.1", host, close);
+    expect(await said(port, ask)).toMatch(/^HTTP\/1\.1 500 /);
+    expect(await said(port, ask)).toMatch(/^HTTP\/1\.1 500 /);
+    expect(await said(port, ask)).not.toContain("broke off");
+    const impatient = connect(port, "127.0.0.1");
+    impatient.write(ask);
+    await once(impatient, "data");
+    impatient.destroy();
+    const last = await said(port, ask);
+    expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(last).toContain("\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n");
+    expect(last).toContain("at last");
+  });
+});
+
+async function portOf(server: Server): Promise<number> {
+  if (!server.listening) await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** Sends the bytes, and nothing after them; whatever comes back until the connection ends. */
+async function said(port: number, sent: string): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const answer = collected(socket);
+  socket.end(Buffer.from(sent, "latin1"));
+  await new Promise((resolve) => socket.once("end", resolve).once("close", resolve));
+  socket.destroy();
+  return answer();
+}
+
+/** What a socket has received so far. */
+function collected(socket: Socket): () => string {
+  let text = "";
+  socket.setEncoding("latin1").on("data", (data) => {
+    text += data;
+  });
+  socket.on("error", () => undefined);
+  return () => text;
+}

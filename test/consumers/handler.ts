@@ -1,5 +1,5 @@
 // As application.ts, for whoever uses the handler and nothing else.
-import { createMigrationHandler, type MigrationHandlerOptions, type RunReport } from "dualdb/http";
+import { createMigrationHandler, type MigrationHandlerOptions, type RunReport, toNodeListener } from "dualdb/http";
 
 export const handler = createMigrationHandler({
   env: undefined,
@@ -7,5 +7,6 @@ export const handler = createMigrationHandler({
   tables: undefined,
   logger: undefined,
 });
+export const listener = toNodeListener(handler);
 export const options = ({ token, ...rest }: MigrationHandlerOptions) => rest;
 export const run = (report: RunReport) => ({ ...report, tables: report.verify?.tables, notes: report.copy?.notes });
