@@ -47,6 +47,11 @@ export const codes = {
 
 export type ErrorCode = keyof typeof codes;
 
+/** Whether this is the code of one of them. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(codes, code);
+}
+
 export interface ErrorOptions {
   /** The driver's own error. It may hold a row's values, so it is never logged by this package. */
   readonly cause?: unknown;

@@ -4,6 +4,7 @@ import { codes, DualDbError, errorFields } from "./errors.js";
 import { orderOf } from "./http/body.js";
 import { publicError, publicJson } from "./http/public.js";
 import { MigrationRun, type RunReport } from "./http/run.js";
+import { lastRemembered, underWay } from "./http/run-memory.js";
 import { authorize } from "./http/token.js";
 import type { ToolOptions } from "./migrate/options.js";
 import { type MigrationStatus, migrationStatus } from "./migrate/status.js";
@@ -23,10 +24,11 @@ export type MigrationHandler = (request: Request) => Promise<Response>;
 
 /**
  * A migration over HTTP, for any framework that speaks `Request` and `Response`.
- * `GET`: 200 with `{ ok: true, status, run }`, where the databases are on the way and how far the last run of this process has come (null:
- * it has started none; one that was killed has ended with its process, and the status says what is still owed).
+ * `GET`: 200 with `{ ok: true, status, run }`, where the databases are on the way and how far the last run has come (null: there was none).
+ * In a pair it is the last run of any process, as PostgreSQL remembers it: a little late, and without its reports unless it is this one's
+ * (`here`); one whose process is gone is shown as interrupted after 15 seconds. Databases that are no pair remember nothing of ours.
  * `POST`: 202 with `{ ok: true, run }`, the id of a run that copies and then verifies, or with `{ "dryRun": true }` looks as `dualdb doctor`
- * does. One at a time; one that was killed is taken up by the next.
+ * does. One at a time, in a pair for all processes; one that was interrupted is taken up by the next.
  * Else `{ ok: false, error: { code, … } }` with the code's HTTP status: 401 without the token and 503 where none is configured, 405, 409
  * while a run is under way, 413, 415, 400, 503 where a database cannot be reached.
  */
@@ -49,6 +51,8 @@ interface KeptStatus {
 class MigrationService {
   readonly #options: MigrationHandlerOptions;
   #run: MigrationRun | null = null;
+  /** The run that is about to be. */
+  #beginning: string | null = null;
   #status: KeptStatus | null = null;
 
   constructor(options: MigrationHandlerOptions) {
@@ -67,14 +71,15 @@ class MigrationService {
   async #answer(request: Request): Promise<Response> {
     if (request.method === "GET") return json(200, publicJson({ ok: true, ...(await this.#look()) }));
     if (request.method === "POST")
-      return json(202, publicJson({ ok: true, run: this.#start((await orderOf(request)).dryRun) }));
+      return json(202, publicJson({ ok: true, run: await this.#start((await orderOf(request)).dryRun) }));
     throw new DualDbError("METHOD_NOT_ALLOWED", "Use GET or POST.");
   }
 
   /** The run first, and a status that is no older than its beginning or its end: it has seen all that an ended run did. */
   async #look(): Promise<{ readonly status: MigrationStatus; readonly run: RunReport | null }> {
-    const run = this.#run?.report ?? null;
-    return { status: await this.#statusAfter(run === null ? "" : `${run.id} ${run.state}`), run };
+    const own = this.#run?.report ?? null;
+    const status = await this.#statusAfter(own === null ? "" : `${own.id} ${own.state}`);
+    return { status, run: laterOf(own, lastRemembered(status.runs)) };
   }
 
   #statusAfter(event: string): Promise<MigrationStatus> {
@@ -92,11 +97,16 @@ class MigrationService {
     return this.#status.found;
   }
 
-  #start(dryRun: boolean): string {
-    if (this.#run?.report.state === "running")
-      throw new DualDbError("RUN_UNDER_WAY", "A run is under way.", { details: { run: this.#run.report.id } });
+  async #start(dryRun: boolean): Promise<string> {
+    const present = this.#run?.report.state === "running" ? this.#run.report.id : this.#beginning;
+    if (present !== null) throw underWay(present);
     const id = v7();
-    this.#run = new MigrationRun(id, dryRun, this.#tools);
+    this.#beginning = id;
+    try {
+      this.#run = await MigrationRun.begin(id, dryRun, this.#tools);
+    } finally {
+      this.#beginning = null;
+    }
     void this.#run.run();
     return id;
   }
@@ -119,6 +129,12 @@ class MigrationService {
     const { token: _token, ...tools } = this.#options;
     return tools;
   }
+}
+
+/** What PostgreSQL remembers of this process's own run is less than it knows itself. */
+function laterOf(own: RunReport | null, remembered: RunReport | null): RunReport | null {
+  if (own === null || remembered === null) return own ?? remembered;
+  return remembered.id !== own.id && remembered.beganAt > own.beganAt ? remembered : own;
 }
 
 /** Errors of the request itself, whose messages are ours. */

@@ -6,6 +6,7 @@ import type { RunReport } from "../src/http.js";
 import type { MigrationStatus } from "../src/migrate/status.js";
 import { armedPair, eightWriters } from "./support/armed-pair.js";
 import { until } from "./support/pair.js";
+import { runAt } from "./support/postgres.js";
 
 const program = fileURLToPath(new URL("./support/http-process.ts", import.meta.url));
 const headers = { authorization: "Bearer secret" };
@@ -35,10 +36,11 @@ async function served(env: NodeJS.ProcessEnv) {
   };
 }
 
-test("killed in the middle of a copy under eight writers: a new process has no run, says what is owed, and goes on to the end", async () => {
+test("killed in the middle of a copy under eight writers: another process shows it, says what is owed, and goes on to the end", async () => {
   const pair = await armedPair(300);
   const env = { PATH: process.env.PATH, ...pair.env("---", { MIGRATION_TOKEN: "secret" }) };
-  const first = await served({ ...env, MIGRATION_BATCH_SIZE: "20" });
+  const first = await served({ ...env, MIGRATION_BATCH_SIZE: "10" });
+  const second = await served(env);
   const database = await pair.open("---");
   const writers = eightWriters(database);
   expect(await first.start()).toBe(202);
@@ -47,13 +49,22 @@ test("killed in the middle of a copy under eight writers: a new process has no r
     ({ run } = await first.look());
     return (run?.progress?.rows ?? 0) > 0;
   });
+  expect(await second.start()).toBe(409);
   await first.kill();
-  expect(run).toMatchObject({ state: "running", progress: { step: "copy" }, copy: null, endedAt: null });
+  expect(run).toMatchObject({ here: true, state: "running", progress: { step: "copy" }, copy: null, endedAt: null });
 
-  const second = await served(env);
-  const { status, run: none } = await second.look();
-  expect(none).toBeNull();
-  expect(status.runs).toEqual([]);
+  // As if it had been gone for longer.
+  await runAt(pair.url, "UPDATE dualdb_runs SET ended_at = ended_at - 60000");
+  const { status, run: lost } = await second.look();
+  expect(lost).toMatchObject({
+    here: false,
+    state: "interrupted",
+    copy: null,
+    verify: null,
+    endedAt: expect.any(Number),
+  });
+  expect(status.runs).toContainEqual(expect.objectContaining({ command: "http", outcome: "interrupted" }));
+  expect(status.runs.map(({ command }) => command)).not.toContain("verify");
   expect(status.tables.find(({ table }) => table === "messages")?.owed).toBeGreaterThan(0);
   expect(await second.start()).toBe(202);
   await until("the copy is done", async () => (await second.look()).run?.copy !== null);
@@ -67,8 +78,10 @@ test("killed in the middle of a copy under eight writers: a new process has no r
   });
   expect(run).toMatchObject({ state: "done", error: null, copy: { rejects: null }, verify: { equal: true } });
   expect((await second.look()).status.runs.map(({ command, outcome }) => `${command} ${outcome}`)).toEqual([
+    "http done",
     "verify done",
     "copy done",
+    "http interrupted",
   ]);
   await pair.expectEqual();
 });

@@ -5,6 +5,8 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { codes } from "../src/errors.js";
 import { createMigrationHandler, type MigrationHandler, type RunReport, toNodeListener } from "../src/http.js";
+import { sql } from "../src/index.js";
+import { commandLine } from "./support/command-line.js";
 import { freshDirectory, freshSqlite } from "./support/databases.js";
 import { speaker, TestPair, until } from "./support/pair.js";
 import { runAt } from "./support/postgres.js";
@@ -214,6 +216,103 @@ describe("a run", () => {
     await second(post());
     expect(await finished(second)).toMatchObject({ state: "done" });
     await pair.expectEqual();
+  });
+
+  test("is there for every process of a pair, one at a time, and for those that come later", async () => {
+    const pair = await filledPair();
+    await (await pair.open("--S")).close();
+    const [first, second] = [handlerOf(pair), handlerOf(pair)];
+    const look = async (handler: MigrationHandler) => (await bodyOf(await handler(get()))).run as RunReport | null;
+    let id = "";
+    // The copy waits for this lock.
+    await pair.postgres.transaction({ mode: "write", timeoutMs: 60_000 }, async (transaction) => {
+      await transaction.query(sql`SELECT 1 FROM dualdb_state FOR UPDATE`);
+      ({ run: id } = await bodyOf(await first(post())));
+      for (const handler of [first, second, handlerOf(pair)]) {
+        const refused = await handler(post());
+        expect(refused.status).toBe(409);
+        expect((await bodyOf(refused)).error).toEqual({ code: "RUN_UNDER_WAY", message: expect.any(String), run: id });
+      }
+      expect(await look(first)).toMatchObject({ id, here: true, state: "running", endedAt: null });
+      expect(await look(second)).toMatchObject({ id, here: false, state: "running", dryRun: false, endedAt: null });
+    });
+    expect(await finished(first)).toMatchObject({ id, here: true, state: "done", verify: { equal: true } });
+    const done = { id, here: false, state: "done", endedAt: expect.any(Number), copy: null, verify: null, error: null };
+    await until("the others know that it has ended", async () => (await look(handlerOf(pair)))?.state === "done");
+    expect(await look(handlerOf(pair))).toMatchObject({ ...done, progress: { step: expect.any(String) } });
+
+    const { run: dry } = await bodyOf(await second(post('{"dryRun":true}')));
+    await finished(second);
+    await until("the dry run is the last", async () => (await look(first))?.id === dry);
+    expect(await look(first)).toMatchObject({ here: false, dryRun: true, state: "done", doctor: null });
+  });
+
+  test("whose process has gone silent is interrupted for the others, and the next one may begin", async () => {
+    const pair = await filledPair();
+    await (await pair.open("--S")).close();
+    const facts = {
+      tables: null,
+      run: "lost",
+      dryRun: false,
+      progress: { step: "copy", table: "messages", rows: 7, total: 9 },
+      code: null,
+    };
+    await runAt(
+      pair.url,
+      `INSERT INTO dualdb_runs SELECT 'r', pair_id, 'http', 'running', n - 90000, n - 16000, '${JSON.stringify(facts)}'
+       FROM dualdb_state, (SELECT (extract(epoch FROM now()) * 1000)::bigint AS n) AS t`,
+    );
+    const handler = handlerOf(pair);
+    const { run, status } = await bodyOf(await handler(get()));
+    const { progress } = facts;
+    expect(run).toMatchObject({ id: "lost", here: false, state: "interrupted", progress, error: null });
+    expect(run.endedAt).toBeLessThan(Date.now() - 10_000);
+    expect(status.runs).toContainEqual(expect.objectContaining({ command: "http", outcome: "interrupted" }));
+    expect((await commandLine(["status"], { env: pair.env("--S") })).out).toMatch(/^last http {5}interrupted, /m);
+    expect((await handler(post())).status).toBe(202);
+    expect(await finished(handler)).toMatchObject({ state: "done" });
+    expect(await runAt(pair.url, "SELECT outcome FROM dualdb_runs WHERE id = 'r'")).toEqual([
+      { outcome: "interrupted" },
+    ]);
+  });
+
+  test("that failed is remembered with its code", async () => {
+    const pair = await filledPair();
+    await (await pair.open("--S")).close();
+    const handler = handlerOf(pair, { sqlite: freshSqlite() });
+    await handler(post());
+    expect(await finishedAnywhere(pair)).toMatchObject({ state: "failed", error: { code: "DATABASE_UNAVAILABLE" } });
+  });
+
+  test("that was ended is remembered as that, however long it takes to say so", async () => {
+    const pair = await filledPair();
+    await (await pair.open("--S")).close();
+    const asked = new AbortController();
+    // The copy waits for this lock.
+    await pair.postgres.transaction({ mode: "write", timeoutMs: 60_000 }, async (transaction) => {
+      await transaction.query(sql`SELECT 1 FROM dualdb_state FOR UPDATE`);
+      await handlerOf(pair, { signal: asked.signal })(post());
+      // And its end for this one, longer than what was asked to end may go on.
+      await transaction.query(sql`SELECT 1 FROM dualdb_runs WHERE command = 'http' FOR UPDATE`);
+      asked.abort();
+      const waiting = sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE dualdb_runs%'
+        AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '1 second'`;
+      await until("the end waits", async () => (await pair.postgres.read(waiting)).length > 0);
+    });
+    expect(await finishedAnywhere(pair)).toMatchObject({ state: "interrupted", error: { code: "INTERRUPTED" } });
+  });
+
+  async function finishedAnywhere(pair: TestPair): Promise<RunReport> {
+    return finished((request) => handlerOf(pair)(request));
+  }
+
+  test("of databases that are no pair leaves no trace, and others do not see it", async () => {
+    const pair = await filledPair();
+    const handler = handlerOf(pair);
+    await handler(post('{"dryRun":true}'));
+    await finished(handler);
+    expect((await bodyOf(await handlerOf(pair)(get()))).run).toBeNull();
+    expect(await pair.count("postgres", "dualdb_runs")).toBe(0);
   });
 
   test("is shown with the status, without an address", async () => {

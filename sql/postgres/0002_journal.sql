@@ -59,12 +59,12 @@ CREATE TABLE IF NOT EXISTS dualdb_counters (
   PRIMARY KEY (step, kind, name, code)
 );
 
--- What commands have done and found: counts and names, never a value.
+-- What commands have done and found: counts and names, never a value. Of one that is running, ended_at is its process's last sign of life.
 CREATE TABLE IF NOT EXISTS dualdb_runs (
   id TEXT COLLATE "C" PRIMARY KEY,
   pair_id TEXT,
   command TEXT NOT NULL,
-  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'differs', 'failed', 'interrupted')),
+  outcome TEXT NOT NULL CHECK (outcome IN ('running', 'done', 'differs', 'failed', 'interrupted')),
   began_at BIGINT NOT NULL,
   ended_at BIGINT NOT NULL,
   facts JSONB NOT NULL

@@ -134,13 +134,14 @@ function printRuns(status: MigrationStatus, line: Line): void {
   for (const run of runs) {
     if (seen.has(run.command)) continue;
     seen.add(run.command);
-    line(
-      `last ${run.command}`,
-      `${endOf(run)}${rangeOf(run)}, ${duration(at - run.endedAt)} ago`,
-      run.outcome === "done" ? null : "yellow",
-    );
+    line(`last ${run.command}`, fateOf(run, at), run.outcome === "done" || run.outcome === "running" ? null : "yellow");
   }
   if (!seen.has("verify")) line("last verify", isForgetful(status) ? forgotten : "never", "dim");
+}
+
+function fateOf(run: Run, at: number): string {
+  if (run.outcome === "running") return `running for ${duration(at - run.beganAt)}`;
+  return `${endOf(run)}${rangeOf(run)}, ${duration(at - run.endedAt)} ago`;
 }
 
 function endOf({ command, outcome, facts }: Run): string {

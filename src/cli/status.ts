@@ -8,7 +8,8 @@ import { toolCommand } from "./tool.js";
 const jsonHelp = `
 The JSON document: { ok, at, databases, flags, requested, step, primary, since, finalized, sqlite, postgres, tables:
 [{ table, sqlite, postgres, owed }], unmirrored, conflicts: the first 1,000 of [{ table, key }],
-conflictCount, runs: [{ command, outcome, beganAt, endedAt, facts }], latency: { sqlite, postgres }, rollBack: { possible, lost, rows, estimatedMs, text }, next: { gate, set, command,
+conflictCount, runs: [{ command, outcome: running | done | differs | failed | interrupted, beganAt, endedAt, facts }],
+latency: { sqlite, postgres }, rollBack: { possible, lost, rows, estimatedMs, text }, next: { gate, set, command,
 text, ready, blocked: [check] } }. With --gate { ok, gate, open, checks: [{ name, ok: true | false | null, detail }] },
 where null means that it cannot be told. Times are Unix milliseconds.
 

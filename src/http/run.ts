@@ -1,17 +1,21 @@
-import { DualDbError, errorFields } from "../errors.js";
+import { DualDbError, errorFields, hasCode } from "../errors.js";
 import { type CopyReport, copy } from "../migrate/copy.js";
 import { type DoctorReport, doctor } from "../migrate/doctor.js";
 import type { ToolOptions } from "../migrate/options.js";
 import type { Progress } from "../migrate/progress.js";
+import type { Outcome } from "../migrate/runs.js";
 import { type VerifyReport, verify } from "../migrate/verify.js";
 import { type PublicError, publicError } from "./public.js";
+import { RunMemory } from "./run-memory.js";
 
 /** What a POST has started: the copy and then the verify, or a doctor's look. It goes on whoever asks, and never throws. */
 export interface RunReport {
   readonly id: string;
+  /** Whether it is this process's: only then are there the reports of what it has done. */
+  readonly here: boolean;
   readonly dryRun: boolean;
-  /** `differs`: done, but rows were set aside, are not equal, or would not arrive as they are. */
-  readonly state: "running" | "done" | "differs" | "failed";
+  /** `differs`: done, but rows were set aside, are not equal, or would not arrive as they are. `interrupted`: its process is gone, too. */
+  readonly state: Outcome;
   /** Unix times in milliseconds. */
   readonly beganAt: number;
   readonly endedAt: number | null;
@@ -24,12 +28,22 @@ export interface RunReport {
 
 type Part = Partial<Pick<RunReport, "doctor" | "copy" | "verify">> & { readonly state: RunReport["state"] };
 
+/** In a pair, every process knows of it. */
 export class MigrationRun {
   readonly #options: ToolOptions;
   readonly #clock: () => number;
   #report: RunReport;
+  #memory: RunMemory | null = null;
 
-  constructor(id: string, dryRun: boolean, options: ToolOptions) {
+  /** @throws RUN_UNDER_WAY where another process of this pair is at it. */
+  static async begin(id: string, dryRun: boolean, options: ToolOptions): Promise<MigrationRun> {
+    const run = new MigrationRun(id, dryRun, options);
+    run.#memory = await RunMemory.open(run.#options, () => run.#report);
+    run.#set({ beganAt: run.#memory?.beganAt ?? run.#report.beganAt });
+    return run;
+  }
+
+  private constructor(id: string, dryRun: boolean, options: ToolOptions) {
     const clock = options.clock ?? Date.now;
     this.#clock = clock;
     this.#options = { ...options, onProgress: (progress) => this.#set({ progress }) };
@@ -41,13 +55,24 @@ export class MigrationRun {
   }
 
   async run(): Promise<void> {
+    await this.#run();
+    try {
+      await this.#memory?.end(this.#report.state);
+    } catch (error) {
+      const fields = { event: "run-not-recorded", run: this.#report.id, ...errorFields(error) };
+      this.#options.logger?.warn(fields, "other processes will take this run for interrupted");
+    }
+  }
+
+  async #run(): Promise<void> {
     try {
       const { state } = await (this.#report.dryRun ? this.#look() : this.#move());
       this.#set({ state, endedAt: this.#clock() });
     } catch (error) {
       const fields = { event: "migration-run-failed", run: this.#report.id, ...errorFields(error) };
       this.#options.logger?.error(fields, "the run has failed; a new one goes on where it ended");
-      this.#set({ state: "failed", endedAt: this.#clock(), error: publicError(error) });
+      const state = hasCode(error, "INTERRUPTED") ? "interrupted" : "failed";
+      this.#set({ state, endedAt: this.#clock(), error: publicError(error) });
     }
   }
 
@@ -73,6 +98,7 @@ export class MigrationRun {
 }
 
 const nothing = {
+  here: true,
   state: "running",
   endedAt: null,
   progress: null,

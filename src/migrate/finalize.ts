@@ -1,5 +1,5 @@
 import type { Engine } from "../engines/engine.js";
-import { codes, DualDbError, type ErrorCode, hasCode } from "../errors.js";
+import { DualDbError, hasCode, isErrorCode } from "../errors.js";
 import { type DisarmPoint, disarm } from "../shadow/disarm.js";
 import { openEngine } from "./databases.js";
 import { type ExportReport, exportData } from "./export.js";
@@ -115,13 +115,9 @@ function assertConfirmed({ config }: Sight, confirm: string): void {
 function unseen({ postgres: { status } }: Sight): DualDbError {
   const why = status?.reachable === false ? status.error : null;
   if (why?.code === "SCHEMA_MISSING") return new DualDbError("SCHEMA_MISSING", why.message, { side: "postgres" });
-  const code = isCode(why?.code) ? why.code : "DATABASE_UNAVAILABLE";
+  const code = why !== null && isErrorCode(why.code) ? why.code : "DATABASE_UNAVAILABLE";
   const message = `Nothing was ended: ${why?.message ?? "PostgreSQL cannot be asked"}`;
   return new DualDbError(code, message, { side: "postgres" });
-}
-
-function isCode(code: string | undefined): code is ErrorCode {
-  return code !== undefined && Object.hasOwn(codes, code);
 }
 
 function goneIsFine(error: unknown): null {

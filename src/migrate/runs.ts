@@ -5,15 +5,18 @@ import { codes, DualDbError, errorFields } from "../errors.js";
 import { type Logger, silentLogger } from "../logger.js";
 import type { ToolOptions } from "./options.js";
 
-/** `done`: and equal, where it compared. `differs`: something differs or was set aside. */
-export type Outcome = "done" | "differs" | "failed" | "interrupted";
+/**
+ * `done`: and equal, where it compared. `differs`: something differs or was set aside. `interrupted`: somebody asked for an end, or the process
+ * is gone. `running`: only a run over HTTP is remembered before it ends.
+ */
+export type Outcome = "running" | "done" | "differs" | "failed" | "interrupted";
 
 /** What a command has done on a pair. */
 export interface Run {
-  /** `verify`, `copy`, `repair`, `import`, `finalize` … */
+  /** `verify`, `copy`, `repair`, `import`, `finalize`, `http` … */
   readonly command: string;
   readonly outcome: Outcome;
-  /** Unix times in milliseconds. */
+  /** Unix times in milliseconds; of one that is running, its last sign of life. */
   readonly beganAt: number;
   readonly endedAt: number;
   /** Counts and names, never a row's value: part of the command's result, or the error's `code`. `tables` is null where it was about all. */
@@ -21,6 +24,12 @@ export interface Run {
 }
 
 const timeoutMs = 5_000;
+
+/** A run that has given no sign of life for so long has lost its process. */
+export const silentMs = 15_000;
+
+/** Unix time in milliseconds by PostgreSQL's clock, which is the same for every process. */
+export const postgresNow = sql`(extract(epoch FROM clock_timestamp()) * 1000)::bigint`;
 
 /**
  * Remembers a run in PostgreSQL, for `dualdb status` and its gates, where the databases are a pair; else it leaves no trace. The run has
@@ -64,11 +73,15 @@ function isWrongUsage(error: unknown): boolean {
   return error instanceof DualDbError && (codes[error.code].exit === 2 || error.code === "FINALIZED");
 }
 
+/** All runs, those whose process is gone among the interrupted ones. */
+const standing = sql`SELECT id, pair_id, command, began_at, ended_at, facts, CASE WHEN outcome = 'running'
+  AND ended_at < ${postgresNow} - ${silentMs}::bigint THEN 'interrupted' ELSE outcome END AS outcome FROM dualdb_runs`;
+
 /** The last run of each command on this pair, by outcome and tables, the latest first. */
 export async function lastRuns(transaction: Transaction): Promise<Run[]> {
   const rows = await transaction.query(
     sql`SELECT * FROM (SELECT DISTINCT ON (r.command, r.outcome, r.facts -> 'tables') r.id, r.command, r.outcome, r.began_at, r.ended_at,
-        r.facts FROM dualdb_runs AS r JOIN dualdb_state AS s ON s.pair_id = r.pair_id
+        r.facts FROM (${standing}) AS r JOIN dualdb_state AS s ON s.pair_id = r.pair_id
         ORDER BY r.command, r.outcome, r.facts -> 'tables', r.ended_at DESC, r.id DESC) AS l ORDER BY ended_at DESC, id DESC`,
   );
   return rows.map(runOf);

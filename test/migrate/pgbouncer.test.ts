@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createMigrationHandler, type MigrationHandler, type RunReport } from "../../src/http.js";
 import { type CopyOptions, copy } from "../../src/migrate/copy.js";
 import { verify } from "../../src/migrate/verify.js";
 import { armedPair, eightWriters } from "../support/armed-pair.js";
 import { freshDirectory, freshSqlite } from "../support/databases.js";
 import { openAt, script } from "../support/libsql.js";
+import { until } from "../support/pair.js";
 import { available, type PgBouncer, startPgBouncer } from "../support/pgbouncer.js";
 import { type PostgresServer, runAt, startPostgres } from "../support/postgres.js";
 
@@ -73,6 +75,26 @@ describe.runIf(available)("behind PgBouncer in transaction mode", () => {
     for (const sqlite of [file, back])
       expect(await verify({ env: {}, sqlite, postgres: bouncer.url(url) })).toMatchObject({ equal: true });
     await expectNothingLeft(url);
+  });
+
+  test("a run over HTTP is one for all processes, and leaves no lock of a session", async () => {
+    const pair = await armedPair(20, false, server.url());
+    const env = { MIGRATION_TOKEN: "secret", SQLITE_DB_PATH: pair.file, DATABASE_URL: bouncer.url(pair.url) };
+    const [first, second] = [createMigrationHandler({ env }), createMigrationHandler({ env })];
+    const headers = { authorization: "Bearer secret" };
+    const ask = async (handler: MigrationHandler, method: string) =>
+      handler(new Request("http://localhost/", { method, headers }));
+    // The copy waits for this lock.
+    await pair.postgres.transaction({ mode: "write", timeoutMs: 60_000 }, async (transaction) => {
+      await transaction.script("SELECT 1 FROM dualdb_state FOR UPDATE");
+      expect((await ask(first, "POST")).status).toBe(202);
+      expect((await ask(second, "POST")).status).toBe(409);
+    });
+    await until("the other process sees the end", async () => {
+      const { run } = (await (await ask(second, "GET")).json()) as { readonly run: RunReport | null };
+      return run?.state === "done" && !run.here;
+    });
+    await expectNothingLeft(pair.url);
   });
 
   /** Whoever gets these connections next finds them as they were: no table, lock, statement or setting of a session. */
