@@ -44,6 +44,7 @@ async function giveUpRights(): Promise<void> {
   const first = new DualDatabase({ env: { SQLITE_DB_PATH: path.join(folder, "bot.db") } }, internals);
   await first.open();
   await first.close();
+  await Promise.all([import("../../src/engines/postgres.js"), import("pg"), import("pino")]);
   rmSync(folder, { recursive: true });
   if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
   if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
