@@ -113,20 +113,16 @@ describe("the SQLite file", () => {
     );
   });
 
-  /** Calls a bot that is not root, with these flags. */
+  /** Calls a bot without root's rights, with these flags. */
   async function withoutRights(pair: TestPair, name: string, env = {}, ...input: readonly unknown[]): Promise<unknown> {
     return (await powerless(pair, "---", env)).call("messageService", name, ...input);
   }
 
-  /** A bot in a process that is not root, and may not write to the file's directory. */
+  /** A bot in a process without root's rights, which may not write to the file's directory. */
   async function powerless(pair: TestPair, letters: string, env = {}): Promise<RemoteBot> {
-    // The run's own directory lets nobody else in.
-    chmodSync(path.dirname(path.dirname(pair.file)), 0o755);
     chmodSync(path.dirname(pair.file), 0o555);
     onTestFinished(() => chmodSync(path.dirname(pair.file), 0o755));
-    const bot = await RemoteBot.start(pair.env(letters, env));
-    await bot.call("database", "giveUpRights");
-    return bot;
+    return RemoteBot.startPowerless(pair.env(letters, env));
   }
 
   /** A pair that has worked with these flags, with one message on both sides, and what the file may be used for from now on. */

@@ -1,17 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import sql from "sql-template-tag";
 import { DualDatabase } from "../../src/database.js";
-import { unprivileged } from "./postgres-binaries.js";
 import type { Call, Reply } from "./remote.js";
 
 /**
  * A bot in a process of its own. Each message names a function and its arguments; the answer comes when it has happened. Statements
  * arrive as text without parameters.
  */
-const internals = { clock: Date.now, reached: () => {} };
-const database = new DualDatabase({ env: process.env }, internals);
+const database = new DualDatabase({ env: process.env }, { clock: Date.now, reached: () => {} });
 
 process.on("message", (call: Call) => {
   void answer(call).then((reply) => process.send?.(reply));
@@ -28,7 +23,6 @@ async function answer({ id, target, name, input }: Call): Promise<Reply> {
 }
 
 async function run(target: Call["target"], name: string, input: readonly unknown[]): Promise<unknown> {
-  if (name === "giveUpRights") return giveUpRights();
   if (name === "many") return many(Number(input[0]), String(input[1]));
   if (target === "database" && name === "write") return database.write(...input.map((text) => sql([String(text)])));
   if (target === "database" && name === "read") return database.read(sql([String(input[0])]));
@@ -36,18 +30,6 @@ async function run(target: Call["target"], name: string, input: readonly unknown
   const method: unknown = Reflect.get(Object(service), name);
   if (typeof method !== "function") throw new Error(`no function ${name}`);
   return Reflect.apply(method, service, input);
-}
-
-/** Root may read and write everything. What is needed later is loaded first: the package's files may be out of reach afterwards. */
-async function giveUpRights(): Promise<void> {
-  const folder = mkdtempSync(path.join(tmpdir(), "dualdb-rights-"));
-  const first = new DualDatabase({ env: { SQLITE_DB_PATH: path.join(folder, "bot.db") } }, internals);
-  await first.open();
-  await first.close();
-  await Promise.all([import("../../src/engines/postgres.js"), import("pg"), import("pino")]);
-  rmSync(folder, { recursive: true });
-  if (unprivileged.gid !== undefined) process.setgid?.(unprivileged.gid);
-  if (unprivileged.uid !== undefined) process.setuid?.(unprivileged.uid);
 }
 
 /** Saves so many messages as fast as it can, two at a time; their ids. */

@@ -25,8 +25,20 @@ export class RemoteBot {
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   #last = 0;
 
-  static async start(env: NodeJS.ProcessEnv): Promise<RemoteBot> {
-    const child = fork(program, { execArgv: ["--import", "tsx"], env: { PATH: process.env.PATH, ...env } });
+  static start(env: NodeJS.ProcessEnv): Promise<RemoteBot> {
+    return RemoteBot.#start(env, process.execPath, []);
+  }
+
+  /** Without root's right to read and write what others may not: files are its own, and their modes hold for it, too. */
+  static startPowerless(env: NodeJS.ProcessEnv): Promise<RemoteBot> {
+    if (process.getuid?.() !== 0) return RemoteBot.start(env);
+    const rights = ["--bounding-set", "-dac_override,-dac_read_search"];
+    return RemoteBot.#start(env, "setpriv", [...rights, process.execPath]);
+  }
+
+  static async #start(env: NodeJS.ProcessEnv, execPath: string, before: readonly string[]): Promise<RemoteBot> {
+    const execArgv = [...before, "--import", "tsx"];
+    const child = fork(program, { execPath, execArgv, env: { PATH: process.env.PATH, ...env } });
     const bot = new RemoteBot(child);
     onTestFinished(() => bot.kill());
     await new Promise<void>((resolve) => bot.#waiting.set(0, () => resolve()));
