@@ -3,7 +3,7 @@ import { set } from "./torture/caller.js";
 import { type FailedCall, Failures } from "./torture/failures.js";
 import { Judge } from "./torture/judge.js";
 import type { CellValue, Logged, LogLine, TableName } from "./torture/log.js";
-import { Model } from "./torture/model.js";
+import { Model, misfits } from "./torture/model.js";
 import type { ForcedRollBack, Image, Trail } from "./torture/observers.js";
 import { shortfalls } from "./torture/report.js";
 import { RollBack } from "./torture/roll-back.js";
@@ -171,6 +171,25 @@ describe("what a forced roll-back accounts for", () => {
     expect(judged.excusesViolation(set("teams", "x/1", { $: true, badge: "1" }), 1_500)).toBe(true);
     expect(judged.excusesViolation(set("teams", "x/1", { $: true, badge: "2" }), 1_500)).toBe(false);
   });
+});
+
+test("a row that came again without an answer owes nothing to the one that was deleted before", () => {
+  const row = set("user_profiles", "7", { $: true, id: "former" });
+  const model = new Model([]);
+  const call = (number: number, name: string, effects: typeof row, answered: boolean) => {
+    model.take("0-0.jsonl", { is: "intent", call: number, name, via: "service", effects });
+    if (answered) model.take("0-0.jsonl", { is: "answer", call: number, nothing: false, effects: [] });
+  };
+  const found = (stored?: Readonly<Record<string, CellValue>>) => {
+    const known = model.get("user_profiles", "7");
+    return known === undefined ? null : misfits(known, stored);
+  };
+  call(1, "create", row, true);
+  expect(found({ id: "another" })).toEqual(["id"]);
+  call(2, "delete", set("user_profiles", "7", { $: false }), true);
+  expect(found({ id: "another" })).toEqual(["$"]);
+  call(3, "create", set("user_profiles", "7", { $: true }), false);
+  expect([found({ id: "another" }), found()]).toEqual([[], []]);
 });
 
 describe("in a round with a forced roll-back", () => {

@@ -99,6 +99,13 @@ export class Model {
     if (how === "add") target.sure += Number(value);
     else if (how === "any") target.maybe.set(value, (target.maybe.get(value) ?? 0) + 1);
     if (how !== "add") target.settled = value;
+    if (column === "$" && value === false) this.#clear(table, row);
+  }
+
+  /** A row that is gone tells nothing of the one that may come under its key, also by a call without an answer. */
+  #clear(table: TableName, row: string): void {
+    for (const [column, known] of this.#row(table, row).cells)
+      if (column !== "$" && known.how === "set") known.settled = undefined;
   }
 
   #row(table: TableName, row: string): ModelRow {
