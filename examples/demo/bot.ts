@@ -20,6 +20,8 @@ process.on("message", (order: Order) => {
   else begin(order.message, order.extra);
 });
 process.on("disconnect", () => process.exit(stopping ? 0 : 1));
+// The demo may have gone before anybody listened.
+if (!process.connected) process.exit(1);
 // Ctrl-C in a terminal reaches every process of the group: the demo tells its bots what to do.
 process.on("SIGINT", () => undefined);
 
