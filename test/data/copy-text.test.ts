@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spellFloat } from "../../src/data/conversion/float.js";
 import { cleanText } from "../../src/data/conversion/text.js";
-import { decodeRows, encodeRows } from "../../src/data/rows/copy-text.js";
+import { decodeRows, encodeRow, piecesOf } from "../../src/data/rows/copy-text.js";
 import type { Column, Kind } from "../../src/data/table.js";
 import type { ExactValue, PostgresEngine } from "../../src/engines/engine.js";
 import { openPostgres } from "../../src/engines/postgres.js";
@@ -79,7 +79,9 @@ describe("rows of any values", () => {
         const sent = rows.map((values, n): ExactValue[] => [BigInt(n), ...values]);
         await engine.transaction({ mode: "write" }, async (transaction) => {
           await transaction.script("TRUNCATE t");
-          expect(await transaction.copyIn("COPY t FROM STDIN", cut(encodeRows([sent]), size))).toBe(rows.length);
+          expect(await transaction.copyIn("COPY t FROM STDIN", cut(piecesOf(sent.map(encodeRow)), size))).toBe(
+            rows.length,
+          );
           const found = await transaction.query({ sql: "", text: "SELECT * FROM t ORDER BY n", values: [] });
           const numeric = (values: ExactValue[]) =>
             values[8] === "-1e300" ? [...values.slice(0, 8), `-1${"0".repeat(300)}`] : values;
@@ -102,7 +104,7 @@ describe("rows of any values", () => {
     const sent: ExactValue[][] = [1n, 2n].map((n) => [n, long, ...Array<null>(7).fill(null)]);
     await engine.transaction({ mode: "write" }, async (transaction) => {
       await transaction.script("TRUNCATE t");
-      await transaction.copyIn("COPY t FROM STDIN", encodeRows([sent]));
+      await transaction.copyIn("COPY t FROM STDIN", piecesOf(sent.map(encodeRow)));
       expect(await collect(decodeRows(columns, transaction.copyOut("COPY t TO STDOUT")))).toEqual(sent);
     });
   });

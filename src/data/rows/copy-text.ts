@@ -2,17 +2,7 @@ import type { ExactValue } from "../../engines/engine.js";
 import { spellFloat } from "../conversion/float.js";
 import type { Column, Kind } from "../table.js";
 
-type Rows = readonly (readonly ExactValue[])[];
-
-/**
- * Rows as the data of PostgreSQL's COPY in its text format, in pieces of some 64 KiB: one row a line, nothing rounded or cut. Values are
- * already of the kinds of their columns, and their text is what PostgreSQL can hold.
- */
-export async function* encodeRows(pages: Iterable<Rows> | AsyncIterable<Rows>): AsyncGenerator<Uint8Array, void> {
-  for await (const page of pages) yield* piecesOf(page.map(encodeRow));
-}
-
-/** The rows in such data, their columns in this order, as many at a time as have come whole. */
+/** The rows in the data of PostgreSQL's COPY in its text format, their columns in this order, as many at a time as have come whole. */
 export async function* decodeRows(
   columns: readonly Column[],
   chunks: AsyncIterable<Uint8Array>,
@@ -31,7 +21,7 @@ export async function* decodeRows(
   if (begun.length > 0) throw new Error("the data of a COPY ends within a line");
 }
 
-/** Lines that have been encoded already, in such pieces. */
+/** Lines of such data in pieces of some 64 KiB. */
 export async function* piecesOf(lines: Iterable<string>): AsyncGenerator<Uint8Array, void> {
   let piece = "";
   for (const line of lines) {
@@ -43,7 +33,10 @@ export async function* piecesOf(lines: Iterable<string>): AsyncGenerator<Uint8Ar
   if (piece !== "") yield Buffer.from(piece);
 }
 
-/** One row as a line, with the line feed at its end. */
+/**
+ * One row as a line of such data, with the line feed at its end; nothing rounded or cut. Values are already of the kinds of their columns,
+ * and their text is what PostgreSQL can hold.
+ */
 export function encodeRow(values: readonly ExactValue[]): string {
   let line = "";
   for (let index = 0; index < values.length; index++) {
