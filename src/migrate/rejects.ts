@@ -69,11 +69,13 @@ export class Rejects {
     );
     for (const { row } of rejected) this.#refused.add(this.#identityOf(row));
     if (fresh.length === 0) return;
-    const lines = fresh.map(({ row, finding }) =>
-      lineOf({ ...finding, row: rowToJson(this.#table, row), ...this.#was(row) }),
-    );
-    await this.#append(lines.join(""));
-    for (const { row } of fresh) this.#versions.set(row.key, this.#was(row).was);
+    const lines = fresh.map(({ row, finding }) => ({
+      ...finding,
+      row: rowToJson(this.#table, row),
+      ...this.#was(row),
+    }));
+    await this.#append(lines.map(lineOf).join(""));
+    for (const { key, was } of lines) this.#versions.set(key, was);
   }
 
   #was(row: SourceRow): Pick<Reject, "was"> {
