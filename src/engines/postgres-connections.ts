@@ -5,11 +5,13 @@ import { DualDbError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { EngineStatistics } from "./engine.js";
 import { clientConfig, plainClient, TlsChoice } from "./postgres-client.js";
-import { translate } from "./postgres-errors.js";
+import { isEndedConnecting, translate } from "./postgres-errors.js";
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 30_000;
 const closeGraceMs = 1_000;
+/** What ends connections also ends one that is being made: nothing has been asked on it yet. */
+const connectAttempts = 3;
 /** A connection that rested longer than this is looked at before a write is sent on it. */
 const restedMs = 500;
 
@@ -18,6 +20,8 @@ export interface AcquireOptions {
   readonly waitMs?: number | undefined;
   /** What is sent must not be lost on a connection that the server has closed meanwhile. */
   readonly forWrite?: boolean;
+  /** Only a connection that was opened since then, by `performance.now()`; those that rest and are older are closed. */
+  readonly openedSince?: number;
 }
 
 /** The connections to one PostgreSQL. Opens none before the first `acquire`, and loads the driver only then. */
@@ -35,6 +39,7 @@ export class Connections {
   readonly #broken = new WeakSet<Client>();
   /** Those whose server follows another one, as far as it says so: PostgreSQL 14 and later. */
   readonly #onStandby = new WeakSet<Client>();
+  readonly #openedAt = new WeakMap<Client, number>();
   readonly #restingSince = new WeakMap<Client, number>();
 
   constructor(config: PostgresConfig, logger: Logger) {
@@ -45,11 +50,12 @@ export class Connections {
   }
 
   /** A connection that is alive as far as can be known. Every one must be given back with `release`. */
-  async acquire({ waitMs, forWrite = false }: AcquireOptions = {}): Promise<PoolClient> {
+  async acquire({ waitMs, forWrite = false, openedSince = 0 }: AcquireOptions = {}): Promise<PoolClient> {
     for (;;) {
       const client = await this.#connect(waitMs);
       if (forWrite && this.#hasRested(client)) await this.#hearClosing();
-      if (this.#isAlive(client)) return this.#assertNoStandby(client);
+      if (this.#isAlive(client) && (this.#openedAt.get(client) ?? 0) >= openedSince)
+        return this.#assertNoStandby(client);
       client.release(true);
     }
   }
@@ -86,10 +92,15 @@ export class Connections {
   async #connect(waitMs: number | undefined): Promise<PoolClient> {
     if (this.#closing !== null) throw closed(this.target);
     const pool = this.#pool ?? (await this.#openPool());
-    try {
-      return await this.#withFallback(pool, waitMs);
-    } catch (error) {
-      throw this.#closing === null ? translate(error, this.target, "connect") : closed(this.target);
+    const deadline = performance.now() + (waitMs ?? connectTimeoutMs);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#withFallback(pool, waitMs === undefined ? undefined : deadline - performance.now());
+      } catch (error) {
+        if (this.#closing !== null) throw closed(this.target);
+        const again = isEndedConnecting(error) && attempt < connectAttempts && performance.now() < deadline;
+        if (!again) throw translate(error, this.target, "connect");
+      }
     }
   }
 
@@ -147,6 +158,7 @@ export class Connections {
   /** Without a listener an error on a connection, also one in use, takes the process down. */
   #watch(client: Client): void {
     this.#open.add(client);
+    this.#openedAt.set(client, performance.now());
     client.on("error", () => this.#broken.add(client));
     client.on("end", () => this.#open.delete(client));
     client.connection.on("parameterStatus", ({ parameterName, parameterValue }) => {

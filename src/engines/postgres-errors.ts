@@ -79,6 +79,12 @@ export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === "Query read timeout";
 }
 
+/** The connection was made, and ended before the server had let us in; not that nobody listens, or that time ran out. */
+export function isEndedConnecting(error: unknown): boolean {
+  if (!(error instanceof Error) || isServerError(error)) return false;
+  return error.message === "Connection terminated unexpectedly" || /^(ECONNRESET|EPIPE)$/.test(codeOf(error));
+}
+
 /** The server does not speak TLS, or not in a way that we do. */
 export function isTlsRefusal(error: unknown): boolean {
   if (!(error instanceof Error) || isServerError(error)) return false;

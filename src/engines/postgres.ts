@@ -25,7 +25,10 @@ import { type KnownSelect, parametersOf, type Shape, selectRows, shapeOf } from 
 import { answerLimit, beginText, type EngineQuery, engineQuery, Session } from "./postgres-session.js";
 import { exactTypes, RecordTypes, roundComputed } from "./postgres-types.js";
 
-/** How often a statement is sent again on another connection when it is known that the first did not take it. */
+/**
+ * How often a statement is sent when it is known that the connection before did not take it: each time on one that was opened since, for
+ * what ended one connection has mostly ended all of them, and those that rest have not heard it yet.
+ */
 const freshAttempts = 3;
 const collisionAttempts = 12;
 const longestPauseMs = 500;
@@ -168,23 +171,25 @@ class PgEngine implements PostgresEngine {
   /** A statement by itself; on another connection when the first turned out to be dead and that did no harm. */
   async #send(query: EngineQuery | KnownSelect, phase: "read" | "write", toTheEnd = false): Promise<Answer> {
     const deadline = performance.now() + query.query_timeout;
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, openedSince = 0; ; attempt++) {
+      const began = performance.now();
       try {
         return await (phase === "read"
-          ? this.#readOnce(query, deadline)
-          : this.#sendOnce(query, { forWrite: true, toTheEnd }));
+          ? this.#readOnce(query, deadline, openedSince)
+          : this.#sendOnce(query, { forWrite: true, openedSince, toTheEnd }));
       } catch (error) {
         if (isCollision(error) && phase === "write") throw error;
         const harmless = isEndedBefore(error) || (phase === "read" && isLost(error) && !isTimeout(error));
         if (!harmless || attempt === freshAttempts) throw translate(error, this.#connections.target, phase);
+        openedSince = began;
       }
     }
   }
 
   /** The wait for a connection, and the attempts before, count against the limit. */
-  #readOnce(query: EngineQuery | KnownSelect, deadline: number): Promise<Answer> {
+  #readOnce(query: EngineQuery | KnownSelect, deadline: number, openedSince: number): Promise<Answer> {
     const left = Math.max(1, deadline - performance.now());
-    return this.#sendOnce({ ...query, query_timeout: left }, { waitMs: left });
+    return this.#sendOnce({ ...query, query_timeout: left }, { waitMs: left, openedSince });
   }
 
   async #sendOnce(query: EngineQuery | KnownSelect, { toTheEnd = false, ...options }: SendOptions): Promise<Answer> {
@@ -240,8 +245,9 @@ class PgEngine implements PostgresEngine {
   }
 
   async #begin(opening: Opening, timeoutMs: number): Promise<Begun> {
-    for (let attempt = 1; ; attempt++) {
-      const client = await this.#connections.acquire({ forWrite: true });
+    for (let attempt = 1, openedSince = 0; ; attempt++) {
+      const began = performance.now();
+      const client = await this.#connections.acquire({ forWrite: true, openedSince });
       const session = new Session(client, this.#connections.target, timeoutMs, this.#interruption);
       const release = () => this.#connections.release(client, session.lost);
       try {
@@ -251,6 +257,7 @@ class PgEngine implements PostgresEngine {
         await session.rollback();
         release();
         if (!session.lost || attempt === freshAttempts || isTimeout(causeOf(error))) throw error;
+        openedSince = began;
       }
     }
   }

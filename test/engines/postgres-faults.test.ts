@@ -191,6 +191,31 @@ describe("a link that fails", () => {
     await cut;
   });
 
+  test("one connection after the other, as each is used: a read and a transaction take a new one", async () => {
+    const engine = through({ poolSize: 8 });
+    for (const call of [() => engine.read(one), () => engine.write([insert, insert])]) {
+      await Promise.all(Array.from({ length: 8 }, () => engine.read(statement("SELECT pg_sleep(0.05)"))));
+      expect(proxy.connections).toBe(8);
+      proxy.cutOnUse();
+      await call();
+      expect(proxy.connections).toBe(1);
+    }
+    expect(await count()).toBe(2);
+  });
+
+  test("while a connection is made: it is made again", async () => {
+    for (const call of [
+      (engine: PostgresEngine) => engine.read(one),
+      (engine: PostgresEngine) => engine.write([insert]),
+      (engine: PostgresEngine) => engine.write([insert, insert]),
+    ]) {
+      const cut = proxy.cutAfter("before-reply");
+      await call(through());
+      await cut;
+    }
+    expect(await count()).toBe(3);
+  });
+
   test("before the reply of a write: it may have happened", async () => {
     const engine = through();
     await engine.read(one);

@@ -17,6 +17,8 @@ export interface FaultProxy {
   reorder(milliseconds: number): void;
   /** Destroys all connections now; new ones are taken. */
   cut(): void;
+  /** Destroys each of the present connections when it sends something. */
+  cutOnUse(): void;
   /**
    * Destroys the next connection that has sent so many bytes from now on, these included; or, `before-reply`, the next one that the
    * server answers: the request arrives, the reply does not. Resolves when it has happened; once per call.
@@ -45,6 +47,7 @@ interface Link {
   /** What this connection is held back for beyond the others, in milliseconds. */
   readonly lag: number;
   hung: boolean;
+  doomed: boolean;
 }
 
 /** New connections wait for so many others, or for so long in milliseconds, to be let through before them. */
@@ -106,6 +109,10 @@ class Forwarder implements FaultProxy {
     for (const link of this.#links) this.#destroy(link);
   }
 
+  cutOnUse(): void {
+    for (const link of this.#links) link.doomed = true;
+  }
+
   cutAfter(limit: number | "before-reply"): Promise<void> {
     return new Promise((sprung) => {
       this.#trap = { remaining: limit, sprung };
@@ -159,6 +166,7 @@ class Forwarder implements FaultProxy {
       // Neighbours are far apart from each other.
       lag: (this.#opened++ * 7) % (this.#mostLag + 1),
       hung: this.#mode === "hang",
+      doomed: false,
     };
     this.#links.add(link);
     for (const socket of [link.client, link.server]) {
@@ -167,6 +175,7 @@ class Forwarder implements FaultProxy {
     }
     link.client.on("data", (bytes: Buffer) => {
       this.#pieces++;
+      if (link.doomed) return this.#destroy(link);
       this.#forward(link, link.server, bytes, this.#caughtSending(bytes));
     });
     link.server.on("data", (bytes: Buffer) => this.#forward(link, link.client, bytes, this.#caughtReplying()));
