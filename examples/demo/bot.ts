@@ -103,6 +103,7 @@ function reportOf(at: number, status: Status): Report {
     refused: side?.reachable
       ? side.refused.map(({ table, key, lastError }) => ({ table, key, reason: lastError ?? "" }))
       : [],
+    failure: status.relay?.lastError?.code ?? null,
     reads: status.reads,
   };
 }

@@ -26,10 +26,9 @@ const lookEveryMs = 50;
 /** A line is printed so often while so many rows are owed. */
 const showEveryMs = 400;
 const manyRows = 100;
-/** With traffic there is always something on its way: after so long, so few rows count as none. */
+/** With traffic there is always something on its way: after so long, what was written within that time counts as nothing. */
 const settleMs = 3_000;
-const fewRows = 50;
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 /** What the steps work with: the bots, the databases, and the screen that follows them. */
 export class Stage {
@@ -38,6 +37,8 @@ export class Stage {
   #step = 0;
   #shown = 0;
   #isQuiet = false;
+  /** How many writes had been acknowledged at the looks of the last seconds, the oldest first. */
+  readonly #looks: { readonly at: number; readonly acknowledged: number }[] = [];
 
   constructor(parts: StageParts) {
     this.parts = parts;
@@ -80,8 +81,8 @@ export class Stage {
     const began = Date.now();
     return this.until("the other side to catch up", ({ owed, refused }) => {
       if (owed === null) return false;
-      const few = Date.now() - began > settleMs && !this.#isQuiet ? fewRows : 0;
-      return owed - refused.length <= few;
+      const onItsWay = Date.now() - began > settleMs && !this.#isQuiet ? this.#justWritten() : 0;
+      return owed - refused.length <= onItsWay;
     });
   }
 
@@ -91,7 +92,8 @@ export class Stage {
     for (;;) {
       const { report } = this.parts.fleet;
       if (report !== null && report.at >= began && holds(report)) return report;
-      if (Date.now() - began > patienceMs) throw new Error(`waited ${patienceMs / 1_000} s in vain for ${what}`);
+      if (Date.now() - began > patienceMs)
+        throw new Error(`waited ${patienceMs / 1_000} s in vain for ${what}: ${JSON.stringify(report)}`);
       await this.#look();
     }
   }
@@ -135,7 +137,14 @@ export class Stage {
     const { ledger, fleet } = this.parts;
     ledger.catchUp();
     const { primary = null, owed = null } = fleet.report ?? {};
+    this.#looks.push({ at: Date.now(), acknowledged: ledger.acknowledged });
     return { time: Date.now() - this.#began, primary, acknowledged: ledger.acknowledged, owed };
+  }
+
+  #justWritten(): number {
+    const first = this.#looks.findIndex(({ at }) => at >= Date.now() - settleMs);
+    this.#looks.splice(0, first);
+    return this.parts.ledger.acknowledged - (this.#looks[0]?.acknowledged ?? 0);
   }
 
   #pause(): number {
