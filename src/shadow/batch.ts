@@ -163,6 +163,7 @@ class LookAtBatch {
     const { source, target } = this.#scope;
     const fresh = await source.read((transaction) => this.rows.add(transaction, this.#keys));
     this.#keys.addAll(fresh);
+    if (!this.collisions.concern(fresh, this.rows)) return false;
     const lost = await target.read((transaction) => this.collisions.add(transaction, fresh, this.rows));
     const grown = [this.#keys.addAll(this.collisions.removals), this.#keys.addAll(await childrenOf(source, lost))];
     return grown.includes(true);

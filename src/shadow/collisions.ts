@@ -34,6 +34,16 @@ export class Collisions {
     this.#scope = scope;
   }
 
+  /** Whether anything that the target holds can matter to these rows: where it cannot, nobody has to wait for it. */
+  concern(keys: KeySet, rows: SourceRows): boolean {
+    const { graph, afresh } = this.#scope;
+    return graph.tables.some((table) => {
+      const hasMore = table.uniques.length > 0 || this.#steadyColumns(table).length > 0;
+      const found = rows.of(table.name);
+      return keys.of(table.name).some((key) => hasMore || !found.has(key) || afresh.has(table.name, key));
+    });
+  }
+
   /**
    * Looks at rows of the source that nobody has looked at yet. What the target loses by it is returned once.
    * @throws CONSTRAINT_VIOLATED where rows that nobody mirrors would go with one that stays on the source.
@@ -88,11 +98,16 @@ export class Collisions {
     return keys;
   }
 
-  /** Rows with other values where an update cannot set them: what children point to, and what PostgreSQL alone gives. */
-  async #moved(transaction: Transaction, table: Table, written: ReadonlyMap<string, ConvertedRow>): Promise<string[]> {
+  /** Columns beside the key that an update cannot set: what children point to, and what PostgreSQL alone gives. */
+  #steadyColumns(table: Table): string[] {
     const referenced = this.#scope.graph.referencesTo(table).flatMap(({ foreignKey }) => foreignKey.parentColumns);
     const fixed = table.columns.filter(({ isFixed }) => isFixed === true).map(({ name }) => name);
-    const columns = [...new Set([...referenced, ...fixed])].filter((column) => !table.key.includes(column));
+    return [...new Set([...referenced, ...fixed])].filter((column) => !table.key.includes(column));
+  }
+
+  /** Rows with other values in such columns. */
+  async #moved(transaction: Transaction, table: Table, written: ReadonlyMap<string, ConvertedRow>): Promise<string[]> {
+    const columns = this.#steadyColumns(table);
     if (columns.length === 0) return [];
     const held = await this.#valuesOf(transaction, table, columns, [...written.keys()]);
     return [...held]

@@ -75,8 +75,8 @@ interface Passed {
   readonly more: boolean;
 }
 
-/** Other passes, and flips, wait for the lock meanwhile. */
-const longestPass = { ms: 200, postgres: 2_000, sqlite: 4_000 };
+/** Other passes, and flips, wait for the lock meanwhile; between two passes nothing is written on the target. */
+const longestPass = { ms: 500, postgres: 5_000, sqlite: 10_000 };
 /** A part is read while the one before is applied. SQLite takes each in a transaction of its own, which is worth more rows. */
 const rowsInAPart = { postgres: 500, sqlite: 1_000 };
 
