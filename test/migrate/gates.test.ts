@@ -236,6 +236,8 @@ describe("a gate", () => {
     for (const name of ["shadow", "read", "postgres"] as const)
       expect(await openness(name, pair)).toEqual({ open: true, unmet: [] });
     await (await pair.open("P-S")).close();
+    const before = (await gate("finalize", { env: pair.env("P-S") })).checks.find(({ name }) => name === "verify");
+    expect(before).toMatchObject({ ok: false, detail: expect.stringMatching(/before PostgreSQL became primary/) });
     await verified(pair);
     const { open, checks } = await gate("finalize", { env: pair.env("P-S") });
     expect(checks.filter(({ ok }) => ok !== true)).toEqual([]);

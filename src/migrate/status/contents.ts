@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { TableGraph } from "../../data/graph.js";
+import type { Side } from "../../engines/engine.js";
 import { type Orphans, orphansOf } from "../verify/orphans.js";
 import { checkSearch } from "../verify/search.js";
 import { type TableVerdict, tableVerdict } from "../verify/verdicts.js";
 import { amiss, fine, type Judge, type Judgement, untold } from "./check.js";
 import { countTables, type TableCount } from "./counts.js";
 import { duration } from "./duration.js";
-import { answers, sideNames, stateIn, tableNamesIn } from "./sight.js";
+import { answers, type Sight, sideNames, stateIn, tableNamesIn } from "./sight.js";
 import { counted, withBoth, withPairing } from "./standing.js";
 
 /** Rows that are on their way are given so many looks to arrive. */
@@ -59,18 +60,28 @@ function listOf(tables: readonly TableCount[]): string {
   return [...list, ...(tables.length > listed ? [`and ${tables.length - listed} more`] : [])].join("; ");
 }
 
-/** Every table was found equal by the last verify that looked at it, and not too long ago. */
-export const verify: Judge = (sight, { verifyWithinMs }) => {
+/**
+ * Every table was found equal by the last verify that looked at it, and not too long ago; where a side has to be primary already, since it
+ * became that.
+ */
+export const verify: Judge = (sight, { verifyWithinMs, primary }) => {
   const { postgres, runs, now } = sight;
   if (!answers(postgres.status)) return untold("PostgreSQL, which remembers it, cannot be asked");
-  return withPairing(sight, () =>
-    judgeVerdicts(
-      tableNamesIn(sight).map((table) => tableVerdict(table, runs)),
-      now,
-      verifyWithinMs,
-    ),
-  );
+  return withPairing(sight, () => {
+    const verdicts = tableNamesIn(sight).map((table) => tableVerdict(table, runs));
+    const judgement = judgeVerdicts(verdicts, now, verifyWithinMs);
+    return judgement.ok === true && primary !== null ? (judgeSince(verdicts, sight, primary) ?? judgement) : judgement;
+  });
 };
+
+/** null where every table was looked at since that side became primary. */
+function judgeSince(verdicts: readonly TableVerdict[], sight: Sight, primary: Side): Judgement | null {
+  const state = primary === "postgres" ? stateIn(sight.postgres) : stateIn(sight.sqlite);
+  const since = state?.changedAt ?? 0;
+  const before = verdicts.filter(({ equal }) => (equal?.beganAt ?? 0) < since);
+  if (before.length === 0) return null;
+  return amiss(`${named(before)} verified before ${sideNames[primary]} became primary: run npx dualdb verify`);
+}
 
 function judgeVerdicts(verdicts: readonly TableVerdict[], now: number, withinMs: number): Judgement {
   const advice = "run npx dualdb verify";
