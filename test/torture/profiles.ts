@@ -122,7 +122,11 @@ export class Profiles {
       const missing = [...(here ? [] : [users[0]]), ...(there ? [] : [users[1]])];
       for (const row of missing)
         this.#actor.stale(`swapProfiles ${users} found no row`, began, { table: "user_profiles", row });
-      return { nothing: true, effects: there ? set("user_profiles", users[1], { id: first }) : [] };
+      const done = [
+        ...(here ? set("user_profiles", users[0], { id: second }) : []),
+        ...(there ? set("user_profiles", users[1], { id: first }) : []),
+      ];
+      return { nothing: true, effects: done };
     });
   }
 
