@@ -6,6 +6,7 @@ import { type MigrationFile, sideFolders } from "./files.js";
 import { migrationLimitMs } from "./postgres-lock.js";
 import { findTransactionControl, splitStatements } from "./statements.js";
 import { isApplied, record } from "./tracking.js";
+import { takeTurn } from "./turns.js";
 
 /** A file that this run has applied. */
 export interface AppliedMigration {
@@ -95,8 +96,8 @@ function lockTimeout(timeoutMs: number): string {
 
 /** Without a transaction nothing undoes the statements before one that fails: such a file must be able to run again. */
 async function applyOneByOne(engine: Engine, file: MigrationFile, options: ApplyOptions, place: Place) {
-  const applied = await engine.transaction({ mode: "read" }, (transaction) => isApplied(transaction, file.filename));
-  if (applied) return null;
+  const isOurs = engine.side === "sqlite" ? await takeTurn(engine, file, options) : !(await wasApplied(engine, file));
+  if (!isOurs) return null;
   for (const { text, line } of splitStatements(file.text, engine.side)) {
     place.line = line;
     await engine.write([statement(text)], { timeoutMs: migrationLimitMs });
@@ -105,6 +106,10 @@ async function applyOneByOne(engine: Engine, file: MigrationFile, options: Apply
   const executionTimeMs = place.elapsedMs();
   await engine.write([record(file, options.clock(), executionTimeMs, null)]);
   return { filename: file.filename, executionTimeMs };
+}
+
+function wasApplied(engine: Engine, { filename }: MigrationFile): Promise<boolean> {
+  return engine.transaction({ mode: "read" }, (transaction) => isApplied(transaction, filename));
 }
 
 /** An older schema may have called its triggers anything. */

@@ -1,9 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Engine, Row, Side } from "../../src/engines/engine.js";
+import type { Engine, Row } from "../../src/engines/engine.js";
 import { silentLogger } from "../../src/logger.js";
-import { sideFolders } from "../../src/schema/files.js";
 import {
   checkMigrations,
   listMigrations,
@@ -11,7 +8,7 @@ import {
   migrate,
   requireSchema,
 } from "../../src/schema/migrations.js";
-import { freshDirectory } from "../support/databases.js";
+import { Folder } from "./folder.js";
 import { openTarget, sides } from "./sides.js";
 
 const own = ["0001_tables.sql", "0002_journal.sql"];
@@ -26,31 +23,6 @@ function query(engine: Engine, text: string): Promise<Row[]> {
 
 function execute(engine: Engine, text: string) {
   return engine.write([{ sql: text, text, values: [] }]);
-}
-
-/** A user's folder for one side. */
-class Folder {
-  readonly path = freshDirectory();
-  readonly #side: Side;
-
-  constructor(side: Side) {
-    this.#side = side;
-    mkdirSync(join(this.path, sideFolders[side]));
-  }
-
-  put(name: string, text: string): this {
-    writeFileSync(this.#file(name), text);
-    return this;
-  }
-
-  remove(name: string): this {
-    rmSync(this.#file(name));
-    return this;
-  }
-
-  #file(name: string): string {
-    return join(this.path, sideFolders[this.#side], name);
-  }
 }
 
 describe.each(sides)("migrate on $name", ({ side, fresh }) => {
@@ -199,13 +171,17 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
     const folder = new Folder(side)
       .put("1_a.sql", "CREATE TABLE a (id INTEGER)")
       .put("2_b.sql", "INSERT INTO a VALUES (1)")
-      .put("3_c.sql", "INSERT INTO a VALUES (2)");
+      .put("3_c.sql", "INSERT INTO a VALUES (2)")
+      .put(
+        "4_d.sql",
+        `-- dualdb: no-transaction\nCREATE INDEX ${side === "postgres" ? "CONCURRENTLY" : ""} a_id ON a (id);`,
+      );
     const engines = await Promise.all(
       Array.from({ length: 20 }, () => openTarget(target, { POSTGRES_POOL_SIZE: "2" })),
     );
     const reports = await Promise.all(engines.map((engine) => run(engine, { folders: [folder.path] })));
     const applied = reports.flatMap((report) => report.applied.map(({ filename }) => filename));
-    expect(applied.sort()).toEqual([...own, "1_a.sql", "2_b.sql", "3_c.sql"]);
+    expect(applied.sort()).toEqual([...own, "1_a.sql", "2_b.sql", "3_c.sql", "4_d.sql"]);
     const [engine] = engines;
     expect(engine && (await query(engine, "SELECT id FROM a ORDER BY id"))).toEqual([{ id: 1 }, { id: 2 }]);
   });
@@ -226,6 +202,15 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
     folder.put("3_c.sql", `-- dualdb: no-transaction\nINSERT INTO a VALUES (2);\nINSERT INTO nowhere VALUES (1);\n`);
     await expect(run(engine, { folders: [folder.path] })).rejects.toMatchObject({ details: { line: 3 } });
     expect(await query(engine, "SELECT id FROM a ORDER BY id")).toEqual([{ id: 1 }, { id: 2 }]);
+  });
+
+  test("a file without a transaction that a run has left half-way runs again", async () => {
+    const { engine, folder } = await started();
+    folder.put("1_a.sql", "-- dualdb: no-transaction\nCREATE TABLE IF NOT EXISTS a (id INTEGER);");
+    await run(engine, { folders: [folder.path] });
+    const left = "success = FALSE, error_message = 'under way, or broken off'";
+    await execute(engine, `UPDATE schema_migrations SET ${left} WHERE filename = '1_a.sql'`);
+    expect((await run(engine, { folders: [folder.path], timeoutMs: 300 })).applied).toHaveLength(1);
   });
 
   test("a statement may take longer than a call may", async () => {
