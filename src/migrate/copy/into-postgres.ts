@@ -7,7 +7,7 @@ import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { type PostgresTransaction, statement, type Transaction } from "../../engines/engine.js";
 import { givenBySqlite } from "../../shadow/counters.js";
-import { advanceCounters, tidyTable } from "./aftermath.js";
+import { tidyTable } from "./aftermath.js";
 import { type Batch, refusedRow } from "./batch.js";
 import { inLanes, lanesOf } from "./lanes.js";
 import { type LoadMode, PostgresLoad } from "./postgres-load.js";
@@ -156,9 +156,8 @@ class IntoPostgres {
   async #finish(one: TableRun): Promise<CopiedTable> {
     const { table, tally } = one;
     const given = await givenBySqlite(this.#source);
-    const { lasting } = this.#transactions;
-    if (tally.written > 0) tally.stuck(await lasting((target) => tidyTable(target, table, given)));
-    else if (given.has(table.name)) tally.stuck(await lasting((target) => advanceCounters(target, table, given)));
+    const isChanged = tally.written > 0;
+    tally.stuck(await this.#transactions.lasting((target) => tidyTable(target, table, { isChanged, given })));
     return one.finish();
   }
 

@@ -9,12 +9,11 @@ import { rowsOf } from "../../data/rows/rows.js";
 import { exactRowsOf } from "../../data/rows/sqlite-pages.js";
 import { quotedOn, type Table } from "../../data/table.js";
 import { type ExactValue, type Side, statement, type Transaction } from "../../engines/engine.js";
-import { type Counter, givenBySqlite } from "../../shadow/counters.js";
 import { type Entry, Journal, type Refusal } from "../../shadow/journal.js";
 import { assertForward, Mirror, type PassResult } from "../../shadow/mirror.js";
 import { assertSameCatalogues, cataloguesOf, lockPostgresState, readSqliteState } from "../../shadow/state.js";
 import { tablesIn } from "../databases.js";
-import { tidyTable } from "./aftermath.js";
+import { tidyInPostgres } from "./aftermath.js";
 import { Lines } from "./lines.js";
 import { type Loaded, PostgresLoad } from "./postgres-load.js";
 import type { CopiedTable } from "./report.js";
@@ -39,7 +38,7 @@ export async function copyInPair(run: CopyRun, from: Side, tables: readonly Tabl
       try {
         if (from === "sqlite" && !isCyclic) await new BulkPasses(run, one).run();
         await new MirrorPasses(run, one, from).run();
-        if (from === "sqlite" && one.tally.written > 0) one.tally.stuck(await tidy(run, table));
+        if (from === "sqlite") one.tally.stuck(await tidyInPostgres(run.databases, table, one.tally.written > 0));
         copied.push(await one.finish());
       } finally {
         await one.close();
@@ -47,11 +46,6 @@ export async function copyInPair(run: CopyRun, from: Side, tables: readonly Tabl
     }
   }
   return copied;
-}
-
-async function tidy({ databases: { sqlite, postgres } }: CopyRun, table: Table): Promise<Counter[]> {
-  const given = await sqlite.transaction({ mode: "read" }, givenBySqlite);
-  return postgres.transaction({ mode: "write", timeoutMs }, (transaction) => tidyTable(transaction, table, given));
 }
 
 async function owed({ databases }: CopyRun, from: Side, { name }: Table): Promise<number> {

@@ -15,6 +15,7 @@ import type { ExactValue, Side, Transaction } from "../../engines/engine.js";
 import { DualDbError, hasCode } from "../../errors.js";
 import { fileOfTable } from "../private-files.js";
 import { digestOf, type Reject, rejectsIn } from "../rejects.js";
+import { tidyInPostgres } from "./aftermath.js";
 import { refusedRow } from "./batch.js";
 import { Lines } from "./lines.js";
 import { copyInPair } from "./pair.js";
@@ -45,7 +46,10 @@ export async function retryRejects(run: CopyRun, from: Side, tables: readonly Ta
       copied.push(...(await toTarget(run, from, component.tables.filter(isWaiting))));
     return copied;
   }
-  for (const table of graph.parentsFirst.filter(isWaiting)) await toPrimary(run, from, table);
+  for (const table of graph.parentsFirst.filter(isWaiting)) {
+    await toPrimary(run, from, table);
+    if (from === "postgres") await tidyInPostgres(run.databases, table, true);
+  }
   return copyInPair(run, from, tables);
 }
 
@@ -60,7 +64,10 @@ async function toTarget(run: CopyRun, from: Side, tables: readonly Table[]): Pro
       runs.filter(({ table }) => table.key.length > 0),
     );
     const copied: CopiedTable[] = [];
-    for (const one of runs) copied.push(await one.finish());
+    for (const one of runs) {
+      if (from === "sqlite") one.tally.stuck(await tidyInPostgres(run.databases, one.table, one.tally.written > 0));
+      copied.push(await one.finish());
+    }
     return copied;
   } finally {
     for (const one of runs) await one.close();

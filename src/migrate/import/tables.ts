@@ -43,7 +43,8 @@ export async function fillTables(
   if (options.strict) assertNoneRefused(filled.tallies);
   await writeRejects(options.rejects, filled.tallies);
   const changed = filled.tallies.filter(({ inserted, replaced }) => inserted + replaced > 0);
-  if (into.side === "postgres") for (const { intake } of changed) await tidyTable(into.transaction, intake.table);
+  if (into.side === "postgres")
+    for (const { intake } of changed) await tidyTable(into.transaction, intake.table, { isChanged: true });
   return filled;
 }
 
