@@ -9,10 +9,11 @@ import { copyIntoSqlite } from "./copy/into-sqlite.js";
 import { withNewFile } from "./copy/new-file.js";
 import { copyInPair } from "./copy/pair.js";
 import type { CopyReport, LeftOut } from "./copy/report.js";
-import { retryRejects } from "./copy/retry.js";
+import { fedBackTo, retryRejects } from "./copy/retry.js";
 import type { CopyRun } from "./copy/run.js";
 import { type Databases, type Scene, sceneOf, statesOf } from "./databases.js";
 import type { ToolOptions } from "./options.js";
+import { isOf } from "./rejects.js";
 import { assertNoRowSecurity } from "./row-security.js";
 import { type Run, recordingFailure, recordRun } from "./runs.js";
 import { assertAtRest } from "./verify/source.js";
@@ -65,17 +66,21 @@ async function copyBetween(databases: Databases, states: PairState | null, optio
   const made = options.createTables === true ? await create(databases, from, states, options, onMade) : null;
   const scene = await sceneOf(databases, options);
   const rejects = options.strict === true ? null : (options.rejects ?? "rejects");
+  const to = from === "sqlite" ? "postgres" : "sqlite";
+  const origin = { by: "copy", to } as const;
   const run: CopyRun = {
     databases,
     scene,
     options: { ...options, ...batchSizeOf(options, databases.config) },
     rejects,
+    origin,
+    isOurs: options.retryRejects === true ? fedBackTo(to, scene.states === null ? to : from) : isOf(origin),
   };
   const { tables, leftOut } = await copyTables(run, from, options.retryRejects === true);
   const refused = (await made?.finish()) ?? [];
   const report: CopyReport = {
     from,
-    to: from === "sqlite" ? "postgres" : "sqlite",
+    to,
     paired: scene.states !== null,
     tables,
     leftOut: [...(options.retryRejects === true ? [] : unmatched(scene, from)), ...leftOut],

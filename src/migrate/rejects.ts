@@ -8,12 +8,20 @@ import type { SourceRow } from "../data/conversion/convert.js";
 import type { Finding } from "../data/finding.js";
 import { type JsonValue, rowToJson } from "../data/rows/exact-json.js";
 import type { Table } from "../data/table.js";
+import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 import { onFile } from "./file-errors.js";
 import { fileOfTable, openPrivateFile, privateFolder } from "./private-files.js";
 
+/** What has set a row aside: one folder may hold the lines of several. */
+export interface Origin {
+  readonly by: "copy" | "import";
+  /** The side that the row was to go to. */
+  readonly to: Side;
+}
+
 /** A row that could not go over, and why: one line of `rejects/<table>.jsonl`. */
-export interface Reject extends Finding {
+export interface Reject extends Finding, Partial<Origin> {
   /** The source's row, to the bit; what somebody corrects before it is fed back. */
   readonly row: Readonly<Record<string, JsonValue>>;
   /** Digest of the row as the database had it: tells whether it has changed there since. Absent for a row that only a file has. */
@@ -27,17 +35,20 @@ export interface Reject extends Finding {
 export class Rejects {
   readonly path: string;
   readonly #table: Table;
+  readonly #origin: Origin;
+  readonly #isOurs: (reject: Reject) => boolean;
   #file: FileHandle | null = null;
   /** What the file held before, and this run has not come to yet. */
   #former: Rows | null = null;
   readonly #refused: Rows;
-  readonly #from: "database" | "file";
   /** By key, of which version of a row the file speaks. */
   readonly #versions = new Map<string, string | undefined>();
 
-  constructor(folder: string, table: Table, from: "database" | "file") {
+  /** `isOurs` says of which lines this run has to say something: the others are left as they are. */
+  constructor(folder: string, table: Table, origin: Origin, isOurs: (reject: Reject) => boolean = isOf(origin)) {
     this.#table = table;
-    this.#from = from;
+    this.#origin = origin;
+    this.#isOurs = isOurs;
     this.#refused = new Rows(table);
     this.path = fileOfTable(folder, table.name, ".jsonl");
   }
@@ -71,6 +82,7 @@ export class Rejects {
     if (fresh.length === 0) return;
     const lines = fresh.map(({ row, finding }) => ({
       ...finding,
+      ...this.#origin,
       row: rowToJson(this.#table, row),
       ...this.#was(row),
     }));
@@ -81,7 +93,7 @@ export class Rejects {
   #was(row: SourceRow): Pick<Reject, "was"> {
     const { key } = this.#table;
     const hasKey = key.length > 0 && key.every((name) => row.repaired?.has(name) !== true);
-    return this.#from === "database" && hasKey ? { was: digestOf(this.#table, row) } : {};
+    return this.#origin.by === "copy" && hasKey ? { was: digestOf(this.#table, row) } : {};
   }
 
   /** What somebody has corrected in the line is not what the database has now. */
@@ -109,12 +121,13 @@ export class Rejects {
     return openPrivateFile(this.path, "a");
   }
 
-  /** The run has seen the whole table: rows that were set aside before and were not refused this time are taken off the file. */
+  /** The run has seen the whole table: its rows that were set aside before and were not refused this time are taken off the file. */
   async settle(): Promise<void> {
     await this.close();
     if (!existsSync(this.path)) return;
     const isLatest = ({ key, was }: Reject) => was === undefined || was === this.#versions.get(key);
-    await onFile(this.path, () => this.keep((line) => isLatest(line) && this.#refused.take(this.#identityIn(line))));
+    const isRefused = (line: Reject) => isLatest(line) && this.#refused.take(this.#identityIn(line));
+    await onFile(this.path, () => this.keep((line) => !this.#isOurs(line) || isRefused(line)));
   }
 
   /** Leaves only some of the lines, and no file where that is none. */
@@ -164,11 +177,17 @@ export class Rejects {
     if (!(await endsWhole(this.path))) await this.keep(() => true, true);
     if (!existsSync(this.path)) return rows;
     for await (const { reject } of rejectsIn(this.path)) {
+      if (!this.#isOurs(reject)) continue;
       rows.add(this.#identityIn(reject));
       if (this.#table.key.length > 0) this.#versions.set(reject.key, reject.was);
     }
     return rows;
   }
+}
+
+/** Tells the lines of one origin, and those that do not say where they are from. */
+export function isOf(origin: Origin): (reject: Reject) => boolean {
+  return ({ by = origin.by, to = origin.to }) => by === origin.by && to === origin.to;
 }
 
 /** Tells one version of a row from another. */

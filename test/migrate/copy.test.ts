@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { CopyReport } from "../../src/migrate/copy.js";
 import { doctor } from "../../src/migrate/doctor.js";
 import { exportData } from "../../src/migrate/export.js";
+import { importData } from "../../src/migrate/import.js";
 import type { Progress } from "../../src/migrate/progress.js";
 import { migrationStatus } from "../../src/migrate/status.js";
 import { verify } from "../../src/migrate/verify.js";
@@ -294,6 +295,34 @@ describe("two databases that are no pair", () => {
     expect(await runAt(both.url, "SELECT count(*)::int AS n FROM children WHERE word = 'good' AND n = 5")).toEqual([
       { n: 5 },
     ]);
+  });
+
+  test("rows that another run has set aside stay in the folder, with what was corrected in them", async () => {
+    const both = await databases(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 1), (2, 'two')",
+      "CREATE TABLE t (id int PRIMARY KEY, n int)",
+    );
+    const file = join(both.rejects, "t.jsonl");
+    const left = () => linesOf(file).map(({ key, by, to, row }) => [key, by, to, row.n]);
+    await both.copy();
+    const directory = freshDirectory();
+    writeFileSync(join(directory, "t.json"), JSON.stringify([{ id: 3, n: "three" }]));
+    await importData({ ...both.options, to: "postgres", directory });
+    both.correct("t", "2", { n: 2 });
+    both.correct("t", "3", { n: 3 });
+    const corrected = [
+      ["2", "copy", "postgres", 2],
+      ["3", "import", "postgres", 3],
+    ];
+    expect(left()).toEqual(corrected);
+    await both.copy({ from: "postgres" });
+    expect(left()).toEqual(corrected);
+    await both.sqlite("DELETE FROM t WHERE id = 2");
+    await both.copy();
+    expect(left()).toEqual([corrected[1]]);
+    expect(counts(await both.copy({ retryRejects: true }))).toEqual([["t", 1, 1, 0, 0, null]]);
+    expect(existsSync(file)).toBe(false);
+    expect(await runAt(both.url, "SELECT id, n FROM t ORDER BY id")).toEqual([1, 3].map((n) => ({ id: n, n })));
   });
 
   test("odd rows among plain ones are met where they are, in a table of many batches", async () => {

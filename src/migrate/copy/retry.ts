@@ -53,6 +53,11 @@ export async function retryRejects(run: CopyRun, from: Side, tables: readonly Ta
   return copyInPair(run, from, tables);
 }
 
+/** Tells the lines that can be fed back: of a copy by its target, of an import by the side that its rows are fed to. */
+export function fedBackTo(target: Side, fed: Side): (reject: Reject) => boolean {
+  return ({ by = "copy", to }) => (to ?? target) === (by === "copy" ? target : fed);
+}
+
 /** Rows that may point to each other go together. */
 async function toTarget(run: CopyRun, from: Side, tables: readonly Table[]): Promise<CopiedTable[]> {
   const runs = tables.map((table) => new TableRun(run, table, null));
@@ -215,10 +220,11 @@ interface RejectedRow extends SourceRow {
   readonly reject: Reject;
 }
 
-async function* rowsIn({ rejects }: CopyRun, table: Table): AsyncGenerator<RejectedRow[]> {
+async function* rowsIn({ rejects, isOurs }: CopyRun, table: Table): AsyncGenerator<RejectedRow[]> {
   const path = fileOfTable(rejects ?? "", table.name, ".jsonl");
   let rows: RejectedRow[] = [];
   for await (const { reject } of rejectsIn(path)) {
+    if (!isOurs(reject)) continue;
     rows.push(rowOf(path, table, reject));
     if (rows.length < rowsAtOnce) continue;
     yield rows;

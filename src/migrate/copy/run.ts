@@ -6,7 +6,7 @@ import { DualDbError } from "../../errors.js";
 import type { Databases, Scene } from "../databases.js";
 import type { ToolOptions } from "../options.js";
 import { endIfAsked, TableProgress } from "../progress.js";
-import { Rejects } from "../rejects.js";
+import { type Origin, type Reject, Rejects } from "../rejects.js";
 import type { RefusedRow } from "./batch.js";
 import { type CopiedTable, Tally } from "./report.js";
 import { type TargetTable, targetTable } from "./target-table.js";
@@ -18,6 +18,9 @@ export interface CopyRun {
   readonly options: ToolOptions;
   /** The folder for rows that cannot go; null where one such row ends the run. */
   readonly rejects: string | null;
+  readonly origin: Origin;
+  /** Of which lines there this run has to say something. */
+  readonly isOurs: (reject: Reject) => boolean;
 }
 
 /** Copying one statement's worth of rows may wait for others' locks, never for ever. */
@@ -49,7 +52,7 @@ export class TableRun {
     this.table = table;
     this.tally = new Tally(table.name);
     this.#run = run;
-    this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table, "database");
+    this.#rejects = run.rejects === null ? null : new Rejects(run.rejects, table, run.origin, run.isOurs);
     this.#progress = new TableProgress("copy", table.name, total, run.options.onProgress);
   }
 

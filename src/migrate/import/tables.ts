@@ -41,7 +41,7 @@ export async function fillTables(
   const filled = await fillComponents(new Fill(into, options), intakes);
   options.goOn();
   if (options.strict) assertNoneRefused(filled.tallies);
-  await writeRejects(options.rejects, filled.tallies);
+  await writeRejects(options.rejects, into.side, filled.tallies);
   const changed = filled.tallies.filter(({ inserted, replaced }) => inserted + replaced > 0);
   if (into.side === "postgres")
     for (const { intake } of changed) await tidyTable(into.transaction, intake.table, { isChanged: true });
