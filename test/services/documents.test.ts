@@ -58,6 +58,18 @@ describe.each(serviceSides)("documents on $name", (side) => {
     expect(await services.documents.getDocumentCount()).toBeGreaterThan(2);
   });
 
+  it("lists old rows without a time as the oldest", async () => {
+    const put = async (text: string) => void (await services.adapter.write([{ sql: text, text, values: [] }]));
+    await put(`INSERT INTO documents (id, title, created_by, updated_at)
+      VALUES ('a', '', 'old', NULL), ('b', '', 'old', 2), ('c', '', 'old', NULL), ('d', '', 'old', 3)`);
+    await put(`INSERT INTO document_collaborators (id, document_id, user_id, joined_at)
+      VALUES ('a', 'd', '1', 3), ('b', 'd', '2', NULL), ('c', 'd', '3', 2), ('d', 'd', '4', NULL)`);
+    const ids = (records: readonly { id: string }[]) => records.map(({ id }) => id);
+    expect(ids(await services.documents.listDocuments({ createdBy: "old" }))).toEqual(["d", "b", "c", "a"]);
+    expect(ids(await services.documents.listDocuments({ createdBy: "old", limit: 2, offset: 1 }))).toEqual(["b", "c"]);
+    expect(ids(await services.documents.getDocumentCollaborators("d"))).toEqual(["b", "d", "c", "a"]);
+  });
+
   it("adds a collaborator once, keeping id and time of joining", async () => {
     const { id: documentId } = await create();
     services.now += 1_000;
