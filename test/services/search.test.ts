@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
+import sql, { join } from "sql-template-tag";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { MessageFilter } from "../../src/services/messages.js";
+import type { MessageRecord } from "../../src/services/records.js";
 import { searchWords } from "../../src/services/search.js";
 import { stopWords } from "../../src/services/stop-words.js";
 import { freshPostgres, postgresServers } from "../support/databases.js";
@@ -161,6 +164,79 @@ describe.each(servers)("search on SQLite and $name", (server) => {
       }
     });
     await fc.assert(property, { numRuns: 60 });
+  });
+
+  describe("together with each filter", () => {
+    const userId = origin.userId;
+    const senders = ["human", "ai", "tool"] as const;
+    const start = 1_700_000_000_000;
+    /** Every content eight times, from so many combinations of people, places and times. */
+    const said = contents.flatMap((message_content) =>
+      Array.from({ length: 8 }, (_, copy) => ({
+        timestamp: start + copy,
+        created_at: start / 1_000,
+        sender_type: senders[copy % 3] ?? "human",
+        user_id: copy & 1 ? userId : "other",
+        channel_id: copy & 2 ? "filtered" : "other",
+        guild_id: copy & 4 ? "guild" : null,
+        message_content,
+      })),
+    );
+    const inserts = said.map(
+      (message, index) => sql`INSERT INTO messages
+        (id, timestamp, created_at, sender_type, user_id, channel_id, guild_id, message_content) VALUES (${join([
+          `said${String(index).padStart(3, "0")}`,
+          ...Object.values(message),
+        ])})`,
+    );
+    let everywhere: Services[];
+    beforeAll(async () => {
+      everywhere = await Promise.all([sqlite, server].map((side) => openServices(side as typeof server)));
+      for (const { adapter } of everywhere) await adapter.write(inserts);
+    });
+    afterAll(() => Promise.all(everywhere.map((services) => services.close())));
+
+    const filters: readonly (readonly [MessageFilter, (message: MessageRecord) => boolean])[] = [
+      [{ userId }, ({ user_id }) => user_id === userId],
+      [{ channelId: "filtered" }, ({ channel_id }) => channel_id === "filtered"],
+      [{ guildId: "guild" }, ({ guild_id }) => guild_id === "guild"],
+      [{ senderType: "ai" }, ({ sender_type }) => sender_type === "ai"],
+      [{ startTime: start + 2 }, ({ timestamp }) => timestamp >= start + 2],
+      [{ endTime: start + 5 }, ({ timestamp }) => timestamp <= start + 5],
+      [
+        { startTime: start + 2, endTime: start + 5, userId, channelId: "filtered" },
+        ({ timestamp }) => timestamp === start + 3,
+      ],
+    ];
+
+    it.each([
+      ["don't", []],
+      ["C++", [1]],
+      ["foo-bar", [2]],
+      ["NOT", []],
+      ['"', []],
+      ["a@b.co", [3]],
+      ["title:x", [2]],
+      [" \n", [0, 1, 2, 3, 4, 5, 6, 7]],
+      ["\ud83d\ude00", []],
+      ["\u65e5\u672c\u8a9e", [4]],
+      ["x".repeat(10_000), []],
+      ["dog fox ".repeat(1_250), [0]],
+    ])("gives of %j what filtering its rows gives", async (searchText, expected) => {
+      const ask = (filter: MessageFilter) =>
+        Promise.all(everywhere.map(({ messages }) => messages.queryMessages({ searchText, ...filter })));
+      const [all = [], there] = await ask({});
+      expect(there).toEqual(all);
+      expect(all).toHaveLength(8 * expected.length);
+      expect([...new Set(all.map(({ message_content }) => contents.indexOf(message_content)))].sort()).toEqual(
+        expected,
+      );
+      for (const [filter, holds] of filters) {
+        const filtered = all.filter(holds);
+        expect(filtered.length > 0 && filtered.length < all.length).toBe(expected.length > 0);
+        expect(await ask(filter)).toEqual([filtered, filtered]);
+      }
+    });
   });
 
   it("throws for no text at all", async () => {
