@@ -110,7 +110,7 @@ const fileProblems: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ],
   SQLITE_CANTOPEN: [
     "DATABASE_UNAVAILABLE",
-    "cannot be opened: check that its directory exists and may be entered and written",
+    "cannot be opened: check that this process may read it, and enter and write its directory",
   ],
   SQLITE_IOERR: ["DATABASE_UNAVAILABLE", "cannot be read or written: check the disk"],
   SQLITE_FULL: ["DATABASE_UNAVAILABLE", "cannot grow: free space on its disk"],
