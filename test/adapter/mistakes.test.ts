@@ -36,16 +36,22 @@ describe("variables", () => {
   const sqlite = () => ({ SQLITE_DB_PATH: freshSqlite() });
 
   test.each([
-    [{ USE_POSTGRES_SHADOW: password }, ["USE_POSTGRES_SHADOW", "true"]],
-    [{ USE_POSTGRES_SHADW: "1" }, ["USE_POSTGRES_SHADW", "USE_POSTGRES_SHADOW"]],
-    [{ USE_POSTGRES_PRIMARY: "1" }, ["USE_POSTGRES_PRIMARY", "DATABASE_URL"]],
-    [{ DATABASE_URL: `postgres://u:${password}@[`, USE_POSTGRES_READ: "1" }, ["DATABASE_URL"]],
-    [{ READ_FENCE_MS: "soon" }, ["READ_FENCE_MS"]],
-    [{ USE_POSTGRES_READ: "maybe", USE_POSTGRES_EXTRA: "1", LOG_LEVEL: "loud" }, ["READ", "EXTRA", "LOG_LEVEL"]],
-  ])("%j is a configuration error that names it", async (env, names) => {
+    [{ USE_POSTGRES_SHADOW: password }, ["USE_POSTGRES_SHADOW must be true"]],
+    [{ USE_POSTGRES_SHADW: "1" }, ["USE_POSTGRES_SHADW is not a flag; did you mean USE_POSTGRES_SHADOW?"]],
+    [{ USE_POSTGRES_PRIMARY: "1" }, ["USE_POSTGRES_PRIMARY is on", "set DATABASE_URL"]],
+    [
+      { DATABASE_URL: `postgres://u:${password}@[`, USE_POSTGRES_READ: "1" },
+      ["DATABASE_URL is not a valid URL; percent-encode"],
+    ],
+    [{ READ_FENCE_MS: "soon" }, ["READ_FENCE_MS must be a whole number"]],
+    [
+      { USE_POSTGRES_READ: "maybe", USE_POSTGRES_EXTRA: "1", LOG_LEVEL: "loud" },
+      ["USE_POSTGRES_READ must be true", "USE_POSTGRES_EXTRA is not a flag", "LOG_LEVEL must be one of trace"],
+    ],
+  ])("%j is a configuration error that names it, and what it takes", async (env, said) => {
     const { code, message } = await failureOf({ ...sqlite(), ...env });
     expect(code).toBe("CONFIG_INVALID");
-    for (const name of names) expect(message).toContain(name);
+    for (const words of said) expect(message).toContain(words);
   });
 
   test("corrected, the same database opens", async () => {
@@ -59,12 +65,15 @@ describe("variables", () => {
 });
 
 describe("the SQLite file", () => {
+  const unreadable = /^DATABASE_UNAVAILABLE .*bot\.db cannot be opened: check that this process may read it/;
+  const unwritable = /^DATABASE_UNUSABLE .*bot\.db is read-only: give this process the right to write the file/;
+
   test("is no database", async () => {
     const file = freshSqlite();
     writeFileSync(file, `${password} `.repeat(1_000));
     expect(await failureOf({ SQLITE_DB_PATH: file })).toMatchObject({
       code: "DATABASE_UNUSABLE",
-      message: expect.stringContaining(file),
+      message: `${file} is not an SQLite database: check the path`,
     });
   });
 
@@ -72,7 +81,7 @@ describe("the SQLite file", () => {
     const directory = freshDirectory();
     expect(await failureOf({ SQLITE_DB_PATH: directory })).toMatchObject({
       code: "DATABASE_UNUSABLE",
-      message: expect.stringContaining(directory),
+      message: `${directory} is a directory: name a file in it`,
     });
   });
 
@@ -80,7 +89,7 @@ describe("the SQLite file", () => {
     const file = path.join(freshDirectory(), "missing", "bot.db");
     expect(await failureOf({ SQLITE_DB_PATH: file })).toMatchObject({
       code: "DATABASE_UNAVAILABLE",
-      message: expect.stringContaining(file),
+      message: `${file} cannot be made: ${path.dirname(file)} is no directory; make it, or correct the path`,
     });
   });
 
@@ -88,7 +97,7 @@ describe("the SQLite file", () => {
     const pair = await TestPair.create();
     await (await pair.open("---")).close();
     chmodSync(pair.file, 0o000);
-    await expect(withoutRights(pair, "getMessageCount")).rejects.toThrow(/^DATABASE_UN(AVAILABLE|USABLE) .*bot\.db/);
+    await expect(withoutRights(pair, "getMessageCount")).rejects.toThrow(unreadable);
   });
 
   test("may be read and not written: reads work, a write says why it does not", async () => {
@@ -98,9 +107,7 @@ describe("the SQLite file", () => {
     await database.close();
     chmodSync(pair.file, 0o444);
     expect(await withoutRights(pair, "getMessageCount")).toBe(1);
-    await expect(withoutRights(pair, "saveHumanMessage", {}, say("two"))).rejects.toThrow(
-      /^DATABASE_UNUSABLE .*bot\.db/,
-    );
+    await expect(withoutRights(pair, "saveHumanMessage", {}, say("two"))).rejects.toThrow(unwritable);
   });
 
   test("is in a directory that may not be entered", async () => {
@@ -109,7 +116,7 @@ describe("the SQLite file", () => {
     mkdirSync(path.dirname(env.SQLITE_DB_PATH));
     chmodSync(path.dirname(env.SQLITE_DB_PATH), 0o000);
     await expect(withoutRights(pair, "getMessageCount", env)).rejects.toThrow(
-      /^DATABASE_UN(AVAILABLE|USABLE) .*closed/,
+      /^DATABASE_UNUSABLE .*closed\/bot\.db cannot be looked at .*: give this process the right to enter its directory/,
     );
   });
 
@@ -136,13 +143,11 @@ describe("the SQLite file", () => {
     return pair;
   }
 
-  const unusable = /^DATABASE_UN(AVAILABLE|USABLE) .*bot\.db/;
-
   test.each(["--S", "-RS", "P-S"])("may not be read, with SQLite primary and %s: it is said", async (letters) => {
     const pair = await filePair("--S", 0o000);
     const bot = await powerless(pair, letters);
-    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
-    await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unusable);
+    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unreadable);
+    await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unreadable);
     expect(await pair.count("postgres", "messages")).toBe(1);
   });
 
@@ -163,7 +168,7 @@ describe("the SQLite file", () => {
     async (letters) => {
       const pair = await filePair("P-S", 0o000);
       const bot = await powerless(pair, letters);
-      await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
+      await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unreadable);
       expect((await pair.rows("postgres", 'SELECT "primary" FROM dualdb_state'))[0]?.primary).toBe("postgres");
     },
   );
@@ -174,7 +179,7 @@ describe("the SQLite file", () => {
       const pair = await filePair("--S", 0o444);
       const bot = await powerless(pair, letters);
       expect(await bot.call("messageService", "getMessageCount")).toBe(1);
-      await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unusable);
+      await expect(bot.call("messageService", "saveHumanMessage", say("two"))).rejects.toThrow(unwritable);
       expect(await bot.call("messageService", "getMessageCount")).toBe(1);
       expect(await pair.count("postgres", "messages")).toBe(1);
     },
@@ -183,7 +188,7 @@ describe("the SQLite file", () => {
   test("may be read and not written, with SQLite primary and P-S: the primary does not move, and it is said", async () => {
     const pair = await filePair("--S", 0o444);
     const bot = await powerless(pair, "P-S");
-    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unusable);
+    await expect(bot.call("messageService", "getMessageCount")).rejects.toThrow(unwritable);
     expect((await pair.rows("postgres", 'SELECT "primary" FROM dualdb_state'))[0]?.primary).toBe("sqlite");
   });
 
@@ -194,7 +199,8 @@ describe("the SQLite file", () => {
     expect(await bot.call("messageService", "getMessageCount")).toBe(2);
     const isTold = async () => {
       const { relay, problem } = (await bot.call("database", "status")) as Pick<Status, "relay" | "problem">;
-      return /^DATABASE_UN(AVAILABLE|USABLE)$/.test(relay?.lastError?.code ?? problem?.code ?? "");
+      const { code, message } = relay?.lastError ?? problem ?? {};
+      return unwritable.test(`${code} ${message}`);
     };
     await until("status tells of it", isTold);
     await bot.kill();
@@ -212,7 +218,10 @@ describe("the SQLite file", () => {
     const bytes = readFileSync(pair.file);
     bytes.fill(0x5a, 4_096);
     writeFileSync(pair.file, bytes);
-    expect((await failureOf(pair.env("---"))).code).toMatch(/^(DATABASE_UNUSABLE|QUERY_FAILED|SCHEMA_MISSING)$/);
+    expect(await failureOf(pair.env("---"))).toMatchObject({
+      code: "DATABASE_UNUSABLE",
+      message: `${pair.file} is damaged: restore it from a backup`,
+    });
   });
 });
 
@@ -229,17 +238,22 @@ describe("a SQLite file that is gone", () => {
     return pair;
   }
 
-  test.each(["---", "--S", "-RS"])("with %s it is refused, and none is made", async (letters) => {
-    const pair = await gone("--S");
+  async function expectRefused(pair: TestPair, letters: string): Promise<void> {
     const { code, message } = await failureOf(pair.env(letters));
     expect(code).toBe("PAIR_MISMATCH");
-    expect(message).toContain(pair.file);
+    for (const words of [pair.file, "Check SQLITE_DB_PATH", "dualdb rearm --primary postgres"])
+      expect(message).toContain(words);
+  }
+
+  test.each(["---", "--S", "-RS"])("with %s it is refused, and none is made", async (letters) => {
+    const pair = await gone("--S");
+    await expectRefused(pair, letters);
     expect(existsSync(pair.file)).toBe(false);
   });
 
   test("with flags unset while PostgreSQL is primary it is refused", async () => {
     const pair = await gone("P-S");
-    expect((await failureOf(pair.env("---"))).code).toBe("PAIR_MISMATCH");
+    await expectRefused(pair, "---");
   });
 
   test.each(["P--", "P-S"])(
@@ -253,7 +267,8 @@ describe("a SQLite file that is gone", () => {
       expect(logger.of("sqlite-missing").map(({ level }) => level)).toEqual(["error"]);
       const { problem, ...status } = await database.status();
       expect(status).toMatchObject({ primary: "postgres", effective: "postgres", sqlite: null });
-      expect(problem?.message).toContain(pair.file);
+      expect(problem?.message).toContain(`There is no SQLite database at ${pair.file}`);
+      expect(problem?.message).toContain("Put the file back");
       await database.close();
       expect(existsSync(pair.file)).toBe(false);
       renameSync(`${pair.file}.away`, pair.file);
@@ -268,7 +283,8 @@ describe("a SQLite file that is gone", () => {
     const logger = new Recorder();
     const database = await pair.open("P--", { logger });
     expect(await database.messageService.getMessageCount()).toBe(1);
-    expect(logger.of("sqlite-unavailable")).toHaveLength(1);
+    const said = { code: "DATABASE_UNUSABLE", message: `${pair.file} is a directory: name a file in it` };
+    expect(logger.of("sqlite-unavailable")).toMatchObject([{ level: "error", fields: said }]);
   });
 });
 
@@ -282,7 +298,8 @@ describe("a SQLite file that belongs to another PostgreSQL", () => {
       await database.close();
     }
     const failure = await failureOf(mine.env(letters, { DATABASE_URL: theirs.url }));
-    expect(failure).toMatchObject({ code: "PAIR_MISMATCH", message: expect.stringContaining("DATABASE_URL") });
+    expect(failure.code).toBe("PAIR_MISMATCH");
+    expect(failure.message).toMatch(/Check SQLITE_DB_PATH .* DATABASE_URL; .* dualdb rearm --primary sqlite/);
     await mine.expectEqual();
     await theirs.expectEqual();
   });
@@ -291,8 +308,11 @@ describe("a SQLite file that belongs to another PostgreSQL", () => {
     const mine = await TestPair.create();
     await (await mine.open("P--")).close();
     const empty = await TestPair.create();
-    for (const letters of ["P--", "---", "--S"])
-      expect((await failureOf(mine.env(letters, { DATABASE_URL: empty.url }))).code).toBe("PAIR_MISMATCH");
+    for (const letters of ["P--", "---", "--S"]) {
+      const { code, message } = await failureOf(mine.env(letters, { DATABASE_URL: empty.url }));
+      expect(code).toBe("PAIR_MISMATCH");
+      expect(message).toContain("Point DATABASE_URL to the right one");
+    }
   });
 });
 
@@ -325,8 +345,9 @@ describe("PostgreSQL", () => {
       expect(status).toMatchObject({ primary: "sqlite", problem: { code } });
       for (const word of words) expect(status.problem?.message).toContain(word);
       await database.close();
-      const errors = logger.lines.filter(({ level }) => level === "error");
-      expect(errors.map(({ fields }) => fields.code)).toContain(code);
+      const { message } = status.problem ?? {};
+      const said = { level: "error", fields: expect.objectContaining({ code, message }) };
+      expect(logger.lines).toContainEqual(expect.objectContaining(said));
       expect(`${JSON.stringify(status)} ${logger.text}`).not.toContain(password);
     }
     const failure = await failureOf({ ...env, USE_POSTGRES_PRIMARY: "1" });
@@ -339,43 +360,63 @@ describe("PostgreSQL", () => {
     await problemOf({ ...(await existing()), DATABASE_URL }, "SCHEMA_MISSING", ["dualdb migrate"]);
   });
 
+  test("has the tables of an older version", async () => {
+    const pair = await TestPair.create({ server: server.url() });
+    await (await pair.open("--S")).close();
+    const last = "DELETE FROM schema_migrations WHERE filename = (SELECT max(filename) FROM schema_migrations)";
+    await runAt(pair.url, last);
+    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["0002_journal.sql", "npx dualdb migrate"]);
+  });
+
   test("has no column of ours any more", async () => {
     const pair = await TestPair.create({ server: server.url() });
     await (await pair.open("---")).close();
     await runAt(pair.url, "ALTER TABLE messages DROP COLUMN metadata");
-    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["messages", "metadata"]);
+    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["metadata in table messages", "dualdb migrate"]);
   });
 
   test("has no table of ours any more", async () => {
     const pair = await TestPair.create({ server: server.url() });
     await (await pair.open("--S")).close();
     await runAt(pair.url, "DROP TABLE messages");
-    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["messages"]);
+    await problemOf(pair.env("---"), "SCHEMA_MISSING", ["The table messages", "Create it there"]);
   });
 
   test("takes another password", async () => {
     const DATABASE_URL = withPassword(await server.createDatabase(), "other-very-secret");
-    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", ["password"]);
+    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", [
+      "the password is",
+      "check user, password",
+    ]);
   });
 
   test("asks for a password, and none is given", async () => {
     const DATABASE_URL = withPassword(await server.createDatabase(), "");
-    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", ["password"]);
+    await problemOf({ ...(await existing()), DATABASE_URL }, "ACCESS_DENIED", [
+      "the password is",
+      "check user, password",
+    ]);
   });
 
   test("has no such database", async () => {
     const DATABASE_URL = server.url("nowhere");
-    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNUSABLE", ["nowhere"]);
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNUSABLE", ["nowhere", "create it"]);
   });
 
   test("is at another port", async () => {
     const DATABASE_URL = server.url().replace(String(server.port), "1");
-    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", ["127.0.0.1:1"]);
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", [
+      "127.0.0.1:1/",
+      "check that it runs",
+    ]);
   });
 
   test("is at a host that does not exist", async () => {
     const DATABASE_URL = server.url().replace("127.0.0.1", "nowhere.invalid");
-    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", ["nowhere.invalid"]);
+    await problemOf({ ...(await existing()), DATABASE_URL }, "DATABASE_UNAVAILABLE", [
+      "nowhere.invalid",
+      "host and port",
+    ]);
   });
 
   test("is primary, and is not named any more", async () => {
@@ -383,7 +424,7 @@ describe("PostgreSQL", () => {
     await (await pair.open("P-S")).close();
     const { code, message } = await failureOf({ SQLITE_DB_PATH: pair.file });
     expect(code).toBe("CONFIG_INVALID");
-    expect(message).toContain("DATABASE_URL");
+    expect(message).toContain("set DATABASE_URL");
   });
 
   test("refuses a value while it is primary: the value is in no message, log or status", async () => {
