@@ -13,5 +13,6 @@ export default defineConfig({
     // Long enough for a machine that is busy with other things: what hangs is met all the same.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

@@ -105,7 +105,7 @@ describe("finalize", () => {
     await finalize(finalizing(pair));
     for (let index = 0; index < 5; index++) await bot.messageService.saveHumanMessage(say(`row ${index}`));
     expect(await bot.messageService.getMessageCount()).toBe(8);
-    await expect.poll(() => logger.of("finalized").length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => logger.of("finalized").length).toBe(1);
     expect(await bot.drain()).toEqual({ pending: 0, quarantined: 0 });
     await bot.close();
   });

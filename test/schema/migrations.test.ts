@@ -214,9 +214,9 @@ describe.each(sides)("migrate on $name", ({ side, fresh }) => {
   });
 
   test("a statement may take longer than a call may", async () => {
-    const engine = await openTarget(await fresh(), { POSTGRES_QUERY_TIMEOUT_MS: "400" });
+    const engine = await openTarget(await fresh(), { POSTGRES_QUERY_TIMEOUT_MS: "2000" });
     const folder = new Folder(side);
-    const slow = side === "postgres" ? "SELECT pg_sleep(1);" : "SELECT 1;";
+    const slow = side === "postgres" ? "SELECT pg_sleep(3);" : "SELECT 1;";
     folder.put("1_a.sql", slow).put("2_b.sql", `-- dualdb: no-transaction\n${slow}`);
     expect((await run(engine, { folders: [folder.path] })).applied).toHaveLength(4);
   });

@@ -93,8 +93,8 @@ describe.each(serviceSides)("analyzers on $name", (side) => {
     ["answers text", () => "s3cret" as never],
     ["answers what cannot be read", () => getter],
     ["answers fields that no column can hold", () => ({ summary: (() => 1) as never, sentimentAnalysis: 5n as never })],
-  ])("lose no message when one %s", async (_, analyzeMessage) => {
-    await open({ analyzeMessage, analysisTimeoutMs: 50 });
+  ])("lose no message when one %s", async (name, analyzeMessage) => {
+    await open(name === "hangs" ? { analyzeMessage, analysisTimeoutMs: 50 } : { analyzeMessage });
     expect(await save()).toMatchObject({ message_content: "hello", ai_summary: null, sentiment_analysis: null });
     expect(services.warnings.length).toBeGreaterThan(0);
     expect(services.warnings[0]).toMatchObject({ event: "analysis-failed", function: "saveHumanMessage" });
@@ -115,7 +115,7 @@ describe.each(serviceSides)("analyzers on $name", (side) => {
       });
     await open({ analyzeMessage, analysisTimeoutMs: 20 });
     expect(await save()).not.toBeNull();
-    expect(aborted).toHaveBeenCalledTimes(1);
+    await expect.poll(() => aborted.mock.calls.length).toBe(1);
     expect(services.warnings).toMatchObject([{ reason: "timed out" }]);
   });
 
@@ -155,7 +155,7 @@ describe.each([
       await answer();
       return null;
     });
-    // Only what never ends is not waited for; the previous messages, which are read first, are.
+    // Only what never ends is not waited for. On a busy machine the time may be up before it is called: it is called all the same.
     const env = name === "hangs" ? { ANALYSIS_TIMEOUT_MS: "500" } : {};
     const database = await pair.open(letters, { analyzeMessage, analyzeQuery, env });
     expect((await database.status()).effective).toBe(route);
@@ -165,7 +165,7 @@ describe.each([
     await database.messageService.saveAIMessage({ ...origin, messageContent: "ai" });
     const id = await database.queryService.saveQuery({ userId: "1", username: "ada", queryText: "?" });
     expect(await database.queryService.getQueryById(id)).toMatchObject({ query_text: "?" });
-    expect(analyzeMessage).toHaveBeenCalledTimes(3);
+    await expect.poll(() => analyzeMessage.mock.calls.length).toBe(3);
     expect(analyzeQuery).toHaveBeenCalledTimes(1);
     if (letters.includes("S")) await pair.expectConverged(database);
   });

@@ -166,7 +166,7 @@ test("a swap takes no rows along that hang on it and that nobody mirrors: it is 
     sql`UPDATE people SET name = 'b' WHERE id = '1'`,
     sql`DELETE FROM people WHERE id = '3'`,
   );
-  await database.drain({ timeoutMs: 2_000 });
+  await database.drain({ timeoutMs: 60_000 });
   expect(await runAt(pair.url, "SELECT n FROM sessions")).toEqual([{ n: 1 }]);
   const [entry] = await pair.rows("sqlite", "SELECT last_error FROM dualdb_journal WHERE row_key = '1'");
   expect(entry?.last_error).toContain("sessions, which is not mirrored");
@@ -200,7 +200,7 @@ describe("keys that the two sides spell in different ways", () => {
     await database.write(
       sql`INSERT INTO k VALUES ('7', 'seven'), ('007', 'agent'), ('+5', 'plus'), ('5', 'five'), ('abc', 'none'), ('99999999999999999999', 'large')`,
     );
-    await database.drain({ timeoutMs: 2_000 });
+    await database.drain({ timeoutMs: 60_000 });
     const there = () => pair.rows("postgres", "SELECT * FROM k ORDER BY id");
     expect(await there()).toEqual([
       { id: 5, v: "five" },
@@ -223,7 +223,7 @@ describe("keys that the two sides spell in different ways", () => {
     );
     const database = await pair.open("P-S");
     await runAt(pair.url, "INSERT INTO k VALUES ('7', 'seven'), ('007', 'agent'), ('1e3', 'e'), ('abc', 'none')");
-    await database.drain({ timeoutMs: 2_000 });
+    await database.drain({ timeoutMs: 60_000 });
     const here = () => pair.rows("sqlite", "SELECT CAST(id AS TEXT) AS id FROM k ORDER BY id");
     expect(await here()).toEqual([{ id: "7" }, { id: "abc" }]);
     await runAt(pair.url, "DELETE FROM k WHERE id IN ('007', '1e3')");
@@ -242,7 +242,7 @@ describe("keys that the two sides spell in different ways", () => {
       sql`INSERT INTO g VALUES (${lower}, 'lower'), (${lower.toUpperCase()}, 'upper'), ('none', 'x')`,
       sql`INSERT INTO m VALUES ('good', 'x'), ('no such', 'y')`,
     );
-    await database.drain({ timeoutMs: 2_000 });
+    await database.drain({ timeoutMs: 60_000 });
     await database.write(sql`DELETE FROM g WHERE v <> 'lower'`, sql`DELETE FROM m WHERE v = 'y'`);
     await pair.expectConverged(database);
     expect(await pair.rows("postgres", "SELECT v FROM g")).toEqual([{ v: "lower" }]);
@@ -266,7 +266,7 @@ describe("keys that the two sides spell in different ways", () => {
     await database.close();
     const back = await pair.open("--S");
     await back.write(sql`INSERT INTO d VALUES ('2024-13-45', 'none'), ('2025-01-02', 'x')`);
-    await back.drain({ timeoutMs: 2_000 });
+    await back.drain({ timeoutMs: 60_000 });
     await back.write(sql`DELETE FROM d WHERE v = 'none'`);
     await pair.expectConverged(back);
   });

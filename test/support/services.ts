@@ -34,7 +34,7 @@ export async function openServices(side: ServiceSide, options: ServiceOptions = 
   const adapter = recordingAdapter(opened.adapter, side.side);
   const warnings: object[] = [];
   const logger: Logger = { debug() {}, info() {}, warn: (fields) => warnings.push(fields), error() {} };
-  const { analyzeMessage, analyzeQuery, analysisTimeoutMs = 1_000 } = options;
+  const { analyzeMessage, analyzeQuery, analysisTimeoutMs = 30_000 } = options;
   const parts = { adapter, logger, clock: () => services.now, analysisTimeoutMs };
   const services: Services = {
     adapter,
