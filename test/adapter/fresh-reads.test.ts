@@ -161,12 +161,12 @@ describe("while PostgreSQL is in trouble", () => {
     await server.stop();
   });
 
-  async function opened(letters = "-RS") {
+  async function opened(letters = "-RS", more: NodeJS.ProcessEnv = {}) {
     const pair = await TestPair.create({ server: server.url() });
     const url = new URL(pair.url);
     url.port = String(proxy.port);
     const recorder = new Recorder();
-    const database = await pair.open(letters, { logger: recorder, env: { DATABASE_URL: url.href } });
+    const database = await pair.open(letters, { logger: recorder, env: { DATABASE_URL: url.href, ...more } });
     await database.messageService.saveHumanMessage(say("first"));
     await database.drain();
     return { pair, database, recorder };
@@ -210,11 +210,26 @@ describe("while PostgreSQL is in trouble", () => {
     await pair.expectConverged(database);
   });
 
-  test(`slow: answers to ${rounds} writes come late or from SQLite, never stale`, async () => {
+  test(`down: none of ${rounds} writes of a second process is missed`, async () => {
     const { pair, database } = await opened();
+    const other = await RemoteBot.start(pair.env("--S"));
+    const write = async (message: Message) => String(await other.call("messageService", "saveHumanMessage", message));
+    await server.crash();
+    expect(await staleAnswers({ database, write })).toBe(0);
+    expect((await database.status()).reads.fenced).toBe(0);
+    await server.restart();
+    await pair.expectConverged(database);
+  });
+
+  test.each([
+    ["from SQLite", "owed", "100"],
+    ["late, from PostgreSQL", "fenced", "10000"],
+  ] as const)(`slow: answers to ${rounds / 2} writes come %s, never stale`, async (_, most, READ_FENCE_MS) => {
+    const { pair, database } = await opened("-RS", { READ_FENCE_MS });
     proxy.delay(30);
-    expect(await staleAnswers(here(database), rounds, 10)).toBe(0);
+    expect(await staleAnswers(here(database), rounds / 2, 10)).toBe(0);
     proxy.delay(0);
+    expect((await database.status()).reads[most]).toBeGreaterThan(rounds / 2);
     await pair.expectConverged(database);
   });
 
