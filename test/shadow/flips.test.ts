@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { DualDatabase } from "../../src/database.js";
 import { sql } from "../../src/index.js";
 import type { Internals } from "../../src/open.js";
 import type { FaultPoint } from "../../src/shadow/mirror.js";
@@ -297,5 +298,75 @@ describe("refused", () => {
     const late = pair.open("P--", { clock, env: { FLIP_TIMEOUT_MS: "1" } });
     await expect(late).rejects.toMatchObject({ code: "FLIP_REFUSED" });
     expect(await pair.primaries()).toEqual({ sqlite: "sqlite", postgres: "sqlite" });
+  });
+});
+
+describe("a roll-back that is refused", () => {
+  /** PostgreSQL is primary, and SQLite does not take what PostgreSQL takes. The database has no shadow, so that its rows stay owed. */
+  async function withPickySqlite(): Promise<{ pair: TestPair; primary: DualDatabase }> {
+    const pair = await TestPair.create();
+    await (await pair.open("---")).close();
+    const notes = "CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT CHECK (body <> 'forbidden'))";
+    await (await pair.sqlite).write([{ sql: notes, text: "", values: [] }]);
+    await runAt(pair.url, 'CREATE TABLE notes (id TEXT COLLATE "C" PRIMARY KEY, body TEXT)');
+    return { pair, primary: await pair.open("P--") };
+  }
+
+  const add = (id: string, body: string) => sql`INSERT INTO notes (id, body) VALUES (${id}, ${body})`;
+
+  async function expectOnPostgres(pair: TestPair, primary: DualDatabase): Promise<void> {
+    expect(await pair.primaries()).toEqual({ sqlite: "postgres", postgres: "postgres" });
+    await primary.write(add("later", "goes on"));
+  }
+
+  async function expectRolledBack(pair: TestPair, letters: string, ids: readonly string[]): Promise<void> {
+    const database = await pair.open(letters);
+    expect(await pair.primaries()).toEqual({ sqlite: "sqlite", postgres: "sqlite" });
+    expect(await database.read(sql`SELECT id FROM notes ORDER BY id`)).toEqual(ids.map((id) => ({ id })));
+    await database.write(add("on SQLite", "again"));
+    await pair.expectConverged(await pair.open("--S"));
+  }
+
+  test.each(["---", "--S"])(
+    "with %s by a row that SQLite does not take: named, and brought once it is mended",
+    async (letters) => {
+      const { pair, primary } = await withPickySqlite();
+      await primary.write(add("bad", "forbidden"), add("good", "allowed"));
+
+      const failure = await pair.open(letters).catch((error: unknown) => error);
+      const refusals = [{ table: "notes", key: "bad", reason: expect.stringContaining("a CHECK does not hold") }];
+      expect(failure).toMatchObject({ code: "FLIP_REFUSED", details: { refusals } });
+      expect(JSON.stringify(failure) + String(failure)).not.toContain("forbidden");
+      await expectOnPostgres(pair, primary);
+
+      await primary.write(sql`UPDATE notes SET body = 'mended' WHERE id = 'bad'`);
+      await expectRolledBack(pair, letters, ["bad", "good", "later"]);
+    },
+  );
+
+  test.each([
+    ["a row that SQLite does not take", "forbidden", 0],
+    ["a deadline that passes", "allowed", 120_000],
+  ])("by %s once PostgreSQL has left brings PostgreSQL back", async (_, body, lateMs) => {
+    const { pair, primary } = await withPickySqlite();
+    await primary.write(add("early", "allowed"));
+    const recorder = new Recorder();
+    let wrote = false;
+    const flipping = pair.open("---", {
+      logger: recorder,
+      clock: () => Date.now() + (steps(recorder).includes("enter-sqlite") ? lateMs : 0),
+      reached: async (point) => {
+        // What is owed has been read, and PostgreSQL leaves next: it is met in the second step.
+        if (point !== "before-acknowledge" || wrote) return;
+        wrote = true;
+        await primary.write(add("between", body));
+      },
+    });
+    await expect(flipping).rejects.toMatchObject({ code: "FLIP_REFUSED" });
+    expect(steps(recorder)).toEqual(["leave-postgres", "enter-sqlite", "enter-postgres"]);
+    await expectOnPostgres(pair, primary);
+
+    await primary.write(sql`UPDATE notes SET body = 'mended' WHERE id = 'between'`);
+    await expectRolledBack(pair, "---", ["between", "early", "later"]);
   });
 });
