@@ -195,7 +195,6 @@ export class Relay {
   /** Sweeps over the journal until nothing moves any more. */
   async #drain({ mirror }: Engaged): Promise<void> {
     const quarantined = this.#parts.clock() >= this.#nextQuarantineAt;
-    if (quarantined) this.#nextQuarantineAt = this.#parts.clock() + quarantineRetryMs;
     if (this.#stopping || this.#primary === null) return;
     const sweep = mirror.sweep(this.#primary, quarantined, () => !this.#stopping);
     this.#batchBegan = this.#parts.clock();
@@ -206,6 +205,8 @@ export class Relay {
       if (result.more) this.#state = "mirroring";
     }
     this.#batchBegan = Number.POSITIVE_INFINITY;
+    // A sweep that breaks off has not tried them all.
+    if (quarantined) this.#nextQuarantineAt = this.#parts.clock() + quarantineRetryMs;
   }
 
   /** Rows that came since may tell. Then those in quarantine, which wait for that, are tried at once. */
