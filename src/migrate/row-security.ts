@@ -11,7 +11,7 @@ export const withoutRowSecurity =
 export async function underRowSecurity(postgres: Engine, tables: readonly Table[]): Promise<Table[]> {
   const names = tables.map((table) => nameOn("postgres", table));
   const rows = await postgres.read(sql`SELECT relname AS name FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (${names}::text[]) AND row_security_active(oid)`);
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (${names}::text[]) AND row_security_active(oid)`);
   const found = new Set(rows.map(({ name }) => String(name)));
   return tables.filter((table) => found.has(nameOn("postgres", table)));
 }

@@ -22,8 +22,8 @@ const belongings: Record<Side, readonly string[]> = {
 
 const catalogues: Record<Side, string> = {
   sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table'",
-  postgres: `SELECT relname::text AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-    UNION SELECT proname::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace`,
+  postgres: `SELECT relname::text AS name FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace
+    UNION SELECT proname::text FROM pg_proc WHERE pronamespace = quote_ident(current_schema())::regnamespace`,
 };
 
 /**

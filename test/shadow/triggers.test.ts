@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { sql } from "../../src/index.js";
+import { silentLogger } from "../../src/logger.js";
+import { migrate } from "../../src/schema/migrations.js";
 import { arm } from "../../src/shadow/arm.js";
-import { TestPair, until } from "../support/pair.js";
+import { speaker, TestPair, until } from "../support/pair.js";
 import { runAt } from "../support/postgres.js";
 import { Recorder } from "../support/recorder.js";
 
@@ -82,6 +84,78 @@ describe("a row that REPLACE evicts leaves the other side, too", () => {
     await onSqlite(pair, "INSERT OR REPLACE INTO t (id, name, other) VALUES ('two', 'b', 'x')");
     await pair.expectConverged(database);
     expect(await ids(pair, "postgres", "t")).toEqual(["two"]);
+  });
+});
+
+describe("a change that comes while the mirror is at its row gives the entry a new version, also inside", () => {
+  test.each([
+    ["INSERT OR IGNORE", "DELETE FROM t", "INSERT OR IGNORE INTO t VALUES ('one', 'second'), ('one', 'ignored')"],
+    ["UPDATE OR IGNORE", "UPDATE t SET name = 'first'", "UPDATE OR IGNORE t SET name = 'second' WHERE id = 'one'"],
+  ])("%s", async (_, first, second) => {
+    const pair = await withTables(
+      "CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT UNIQUE); INSERT INTO t VALUES ('one', 'zero')",
+      'CREATE TABLE t (id TEXT COLLATE "C" PRIMARY KEY, name TEXT UNIQUE)',
+    );
+    const mirroring = await pair.open("--S");
+    await pair.expectConverged(mirroring);
+    await mirroring.close();
+    await onSqlite(pair, first);
+    const entries = () => pair.rows("sqlite", "SELECT version FROM dualdb_journal");
+    const seen = await entries();
+    const database = await pair.open("--S", {
+      reached: async (point) => {
+        // What is on the other side now is the row as it was before this, and the mirror takes its entry off next.
+        if (point !== "before-acknowledge" || seen.length > 1) return;
+        await onSqlite(pair, second);
+        seen.push(...(await entries()));
+      },
+    });
+    await pair.expectConverged(database);
+    const [before, after, ...others] = seen.map(({ version }) => Number(version));
+    expect(others).toEqual([]);
+    expect(after).toBeGreaterThan(before ?? Number.NaN);
+    expect(await pair.rows("postgres", "SELECT id, name FROM t")).toEqual([{ id: "one", name: "second" }]);
+  });
+});
+
+describe("PostgreSQL's triggers find what is theirs", () => {
+  test("whatever the search_path of a console puts before it", async () => {
+    const pair = await TestPair.create();
+    const primary = await pair.open("P--");
+    const columns = "(id, timestamp, sender_type, message_content)";
+    const decoys = ["dualdb_state", "dualdb_journal", "dualdb_version", "messages", "new_rows", "old_rows"];
+    await runAt(
+      pair.url,
+      `CREATE SCHEMA other; CREATE TABLE other.dualdb_journal (LIKE public.dualdb_journal INCLUDING ALL);
+       SET search_path = pg_temp, other; ${decoys.map((name) => `CREATE TEMP TABLE ${name} (id TEXT)`).join("; ")};
+       INSERT INTO public.messages ${columns} VALUES ('one', 1, 'ai', 'a'), ('two', 1, 'ai', 'b'), ('three', 1, 'ai', 'c');
+       UPDATE public.messages SET message_content = 'd' WHERE id = 'one'; DELETE FROM public.messages WHERE id = 'two';
+       TRUNCATE public.queries`,
+    );
+    expect(await pair.rows("postgres", "SELECT row_key FROM dualdb_journal ORDER BY row_key")).toEqual(
+      ["one", "three", "two"].map((row_key) => ({ row_key })),
+    );
+    await primary.close();
+    await pair.expectConverged(await pair.open("P-S"));
+    expect(await ids(pair, "sqlite", "messages")).toEqual(["one", "three"]);
+  });
+
+  test("in another schema than public, which search_path names", async () => {
+    const pair = await TestPair.create({ migrated: false });
+    const name = new URL(pair.url).pathname.slice(1);
+    await runAt(pair.url, `CREATE SCHEMA "the bot's"; ALTER DATABASE "${name}" SET search_path = "the bot's"`);
+    await migrate({ engine: pair.postgres, timeoutMs: 30_000, logger: silentLogger });
+    const database = await pair.open("--S");
+    await database.messageService.saveHumanMessage({ ...speaker, messageContent: "one" });
+    await pair.expectConverged(database);
+    await database.close();
+    const primary = await pair.open("P-S");
+    await primary.messageService.saveHumanMessage({ ...speaker, messageContent: "two" });
+    await runAt(pair.url, `SET search_path = public; UPDATE "the bot's".messages SET username = 'eve'`);
+    await pair.expectConverged(primary);
+    expect(await pair.rows("sqlite", "SELECT DISTINCT username FROM messages")).toEqual([{ username: "eve" }]);
+    const schemas = "SELECT DISTINCT schemaname AS name FROM pg_tables WHERE schemaname !~ '^(pg_|information_)'";
+    expect(await runAt(pair.url, schemas)).toEqual([{ name: "the bot's" }]);
   });
 });
 

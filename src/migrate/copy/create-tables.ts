@@ -132,7 +132,7 @@ function markText(table: string, mark: string | null): string {
 }
 
 async function unfinishedTables(postgres: Engine): Promise<Set<string>> {
-  const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'
     AND obj_description(oid, 'pg_class') = ${literal(unfinishedMark)}`;
   const rows = await postgres.read(statement(text));
   return new Set(rows.map(({ name }) => String(name)));

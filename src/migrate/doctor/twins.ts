@@ -158,5 +158,5 @@ const catalogue = `
     CASE t.relkind WHEN 'p' THEN EXISTS (SELECT 1 FROM pg_partition_tree(t.oid) l JOIN pg_constraint c ON c.conrelid = l.relid
        WHERE l.level > 0 AND c.conparentid = 0 AND c.coninhcount = 0 AND c.contype IN ('c', 'p', 'u', 'x', 'f')) END AS stricter
   FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
-  WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND t.relname = ANY ($1::text[])
+  WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relkind IN ('r', 'p') AND t.relname = ANY ($1::text[])
   ORDER BY t.relname`;
