@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS dualdb_guard (
   id INTEGER PRIMARY KEY,
   never INTEGER NOT NULL REFERENCES dualdb_never (id) DEFERRABLE INITIALLY DEFERRED
 );
+-- SQLite's own console, for one, does not look at foreign keys unless it is told to.
+CREATE TRIGGER IF NOT EXISTS dualdb_guard_needs_foreign_keys BEFORE INSERT ON dualdb_guard
+WHEN NOT EXISTS (SELECT 1 FROM pragma_foreign_keys WHERE foreign_keys = 1) BEGIN
+  SELECT RAISE(ABORT, 'PRAGMA foreign_keys is off: this row could be committed');
+END;
 
 -- Rows written on both sides around a forced roll-back. SQLite's version stayed; the other is gone.
 CREATE TABLE IF NOT EXISTS dualdb_conflicts (

@@ -55,7 +55,10 @@ describe("over an existing bot's file", () => {
     expect([await query(engine, columnsOf), await query(engine, allRows)]).toEqual(before);
     expect(before[0]?.at(-1)).toEqual({ name: "id" });
     expect(await found(engine, "run")).toHaveLength(20);
-    const triggers = await query(engine, "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name");
+    const triggers = await query(
+      engine,
+      "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'messages' ORDER BY name",
+    );
     const names = ["messages_fts_before_insert", "messages_fts_delete", "messages_fts_insert", "messages_fts_update"];
     expect(triggers.map(({ name }) => name)).toEqual(names);
     await execute(engine, insert("INSERT", "new", "jumping"), `DELETE FROM messages WHERE id = '${dirtyIds.nul}'`);

@@ -27,6 +27,10 @@ test("the row that keeps the mirror's writes out of SQLite's journal is never co
   await expect(client.execute(guard)).rejects.toMatchObject(refused);
   await expect(client.batch([guard, write("hidden")], "write")).rejects.toMatchObject(refused);
   await expect(inTransaction(client)).rejects.toMatchObject(refused);
+  await client.execute("PRAGMA foreign_keys = OFF");
+  await expect(client.execute(guard)).rejects.toMatchObject({
+    message: expect.stringContaining("foreign_keys is off"),
+  });
   const left = "SELECT id FROM dualdb_guard UNION ALL SELECT id FROM messages";
   expect((await client.execute(left)).rows).toEqual([]);
 
