@@ -80,7 +80,8 @@ function judgeSince(verdicts: readonly TableVerdict[], sight: Sight, primary: Si
   const since = state?.changedAt ?? 0;
   const before = verdicts.filter(({ equal }) => (equal?.beganAt ?? 0) < since);
   if (before.length === 0) return null;
-  return amiss(`${named(before)} verified before ${sideNames[primary]} became primary: run npx dualdb verify`);
+  const which = before.length < verdicts.length ? `${named(before)} ` : "";
+  return amiss(`${which}verified before ${sideNames[primary]} became primary: run npx dualdb verify`);
 }
 
 function judgeVerdicts(verdicts: readonly TableVerdict[], now: number, withinMs: number): Judgement {
