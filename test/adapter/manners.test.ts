@@ -25,7 +25,7 @@ async function run(program: string, env: NodeJS.ProcessEnv = {}): Promise<Outcom
   const text = `${preamble}\n${program}`;
   const began = performance.now();
   const parts = ["--import", "tsx", "--input-type=module", "-e", text];
-  const options = { env: { PATH: process.env.PATH, ...env }, timeout: 20_000 };
+  const options = { env: { PATH: process.env.PATH, ...env }, timeout: 120_000 };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, parts, options);
   return { stdout, stderr, ms: performance.now() - began };
 }

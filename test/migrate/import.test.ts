@@ -199,9 +199,11 @@ describe.each(["sqlite", "postgres"] as const)("into %s", (side) => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
+    const why = { column: "up", reason: expect.any(String), action: "refused" };
+    const refused = { table: "tree", ...why, by: "import", to: side };
     expect(lines).toEqual([
-      { table: "tree", key: "4", column: "up", reason: expect.any(String), action: "refused", row: { id: 4, up: 5 } },
-      { table: "tree", key: "5", column: "up", reason: expect.any(String), action: "refused", row: { id: 5, up: 77 } },
+      { ...refused, key: "4", row: { id: 4, up: 5 } },
+      { ...refused, key: "5", row: { id: 5, up: 77 } },
     ]);
     expect(report.tables.find(({ table }) => table === "tree")?.findings).toEqual([
       { column: "up", reason: lines[0].reason, action: "refused", count: 2, keys: ["4", "5"] },
