@@ -81,9 +81,10 @@ export async function advance(
       `max(${quote(column)})::bigint`,
       ...(countsRows(counter) ? [String(given.get(table.name) ?? "NULL")] : []),
     ];
-    const highest = `SELECT least(greatest(${values.join(", ")}), q.seqmax) AS n FROM ${quotedOn("postgres", table)}`;
+    // LEAST passes over NULL: where there is no value, the sequence's end would be the least.
+    const highest = `SELECT greatest(${values.join(", ")}) AS n FROM ${quotedOn("postgres", table)}`;
     // A sequence that has never been used says so by its is_called.
-    return `SELECT setval(${literal(sequence)}, h.n) FROM pg_sequence AS q, LATERAL (${highest}) AS h, ${sequence} AS s
+    return `SELECT setval(${literal(sequence)}, least(h.n, q.seqmax)) FROM pg_sequence AS q, (${highest}) AS h, ${sequence} AS s
       WHERE q.seqrelid = ${literal(sequence)}::regclass AND (h.n > s.last_value OR (h.n = s.last_value AND NOT s.is_called))`;
   });
   if (texts.length > 0) await postgres.script(texts.join(";\n"));
