@@ -193,11 +193,9 @@ test("who leaves before the end, or meets an error, costs a connection at most",
     for await (const chunk of transaction.copyOut(text)) expect(chunk.length).toBeGreaterThan(0);
   });
   await expect(failing).rejects.toMatchObject({ code: "VALUE_REFUSED", details: { sqlState: "22012" } });
-  const sprung = proxy.cutAfter(1);
   const cut = throughProxy().transaction({ mode: "read" }, async (transaction) => {
-    for await (const chunk of transaction.copyOut("COPY t TO STDOUT")) expect(chunk.length).toBeGreaterThan(0);
+    for await (const chunk of transaction.copyOut("COPY t TO STDOUT")) if (chunk.length > 0) proxy.cut();
   });
   await expect(cut).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE" });
-  await sprung;
   expect(await engine.read(statement("SELECT count(*) AS n FROM t"))).toEqual([{ n: 20_000 }]);
 });
