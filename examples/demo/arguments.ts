@@ -16,7 +16,7 @@ export const usage = `npm run demo -- [--seed N] [--chat FILE] [--quick]
   --seed N     the same traffic as in another run
   --chat FILE  traffic from a chat log, one JSON object per line:
                userId, username, channelId, channelName, content (text), timestamp (milliseconds)
-  --quick      shorter steps`;
+  --quick      shorter steps, fewer rows and messages`;
 
 /** null: help was asked for. */
 export function readArguments(given: readonly string[]): Arguments | null {

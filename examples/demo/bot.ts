@@ -103,7 +103,7 @@ function reportOf(at: number, status: Status): Report {
     refused: side?.reachable
       ? side.refused.map(({ table, key, lastError }) => ({ table, key, reason: lastError ?? "" }))
       : [],
-    failure: status.relay?.lastError?.code ?? null,
+    failure: status.relay?.lastError?.message ?? null,
     reads: status.reads,
   };
 }

@@ -39,12 +39,14 @@ function explain(error: unknown, screen: Screen): number {
 
 async function run(given: Arguments, screen: Screen, abort: AbortController): Promise<number> {
   const who = given.chat === null ? talkers : await checkChatFile(given.chat);
-  const workshop = await Workshop.open();
+  const workshop = await Workshop.open(given.quick ? 1_000 : 3_000);
   const failed = (error: Error) => abort.abort(error);
   const fleet = new Fleet(workshop.logFile, failed);
   const random = seeded(given.seed);
   const messages = given.chat === null ? smallTalk(random) : playChat(given.chat);
-  const traffic = new Traffic(messages, random, (message, extra) => fleet.deliver(message, extra));
+  const traffic = new Traffic(messages, given.quick ? 100 : 30, random, (message, extra) =>
+    fleet.deliver(message, extra),
+  );
   try {
     await introduce(workshop, who, given, screen);
     const counted = await countedMessages(workshop.sqlite);

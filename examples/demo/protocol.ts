@@ -31,7 +31,7 @@ export interface Report {
   readonly owed: number | null;
   /** Rows that the other side has refused. */
   readonly refused: readonly { readonly table: string; readonly key: string; readonly reason: string }[];
-  /** The code of what keeps the relay from going on. */
+  /** What keeps the relay from going on. */
   readonly failure: string | null;
   readonly reads: { readonly fenced: number; readonly owed: number; readonly failedOver: number };
 }

@@ -4,20 +4,22 @@ import type { ChatMessage, Extra } from "./protocol.js";
 /** Takes a message, or not: there may be no bot at the moment. */
 export type Deliver = (message: ChatMessage, extra: Extra) => boolean;
 
-/** Mean time between two messages, and how long one waits where no bot takes it. */
-const betweenMs = 30;
+/** How long a message waits where no bot takes it. */
 const againMs = 5;
 
 /** Plays messages to the bots at random moments, one after the other, until it is stopped. It never waits for an answer. */
 export class Traffic {
   readonly #messages: AsyncIterable<ChatMessage>;
+  readonly #betweenMs: number;
   readonly #random: () => number;
   readonly #deliver: Deliver;
   #stopping = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(messages: AsyncIterable<ChatMessage>, random: () => number, deliver: Deliver) {
+  /** `betweenMs` is the mean time between two messages. */
+  constructor(messages: AsyncIterable<ChatMessage>, betweenMs: number, random: () => number, deliver: Deliver) {
     this.#messages = messages;
+    this.#betweenMs = betweenMs;
     this.#random = random;
     this.#deliver = deliver;
   }
@@ -34,7 +36,7 @@ export class Traffic {
 
   async #run(): Promise<void> {
     for await (const message of this.#messages) {
-      await sleep((0.5 + this.#random()) * betweenMs);
+      await sleep((0.5 + this.#random()) * this.#betweenMs);
       const extra = extraOf(this.#random());
       while (!this.#stopping && !this.#deliver(message, extra)) await sleep(againMs);
       if (this.#stopping) return;

@@ -11,7 +11,6 @@ import { makeOldBotFile } from "../../test/support/old-bot.js";
 import { type PostgresServer, startPostgres } from "../../test/support/postgres.js";
 import { Ledger } from "./ledger.js";
 
-const oldMessages = 3_000;
 const tables = ["messages", "queries", "documents", "document_collaborators", "user_profiles", "user_analysis_history"];
 
 /** A PostgreSQL, the file of an old bot and the bots' log, all of them gone afterwards. */
@@ -26,7 +25,7 @@ export class Workshop {
   readonly logFile: string;
   readonly #directory: string;
 
-  static async open(): Promise<Workshop> {
+  static async open(oldMessages: number): Promise<Workshop> {
     const directory = mkdtempSync(join(tmpdir(), "dualdb-demo-"));
     try {
       const file = join(directory, "bot.db");
