@@ -11,6 +11,12 @@ import { Workshop } from "./workshop.js";
 /** Somebody has asked to stop. */
 class Interrupted extends Error {}
 
+/** How many messages there are before, how far apart new ones come, and how long a step lasts that only lets time pass. */
+const paces = {
+  whole: { oldMessages: 3_000, betweenMs: 30, pauseMs: 1_500 },
+  quick: { oldMessages: 1_000, betweenMs: 100, pauseMs: 200 },
+} as const;
+
 /** Exit status: 0 both databases hold the same and nothing was lost, 3 they do not, 2 wrong usage, 1 it could not be told, 130 stopped. */
 process.exitCode = await main();
 
@@ -39,14 +45,13 @@ function explain(error: unknown, screen: Screen): number {
 
 async function run(given: Arguments, screen: Screen, abort: AbortController): Promise<number> {
   const who = given.chat === null ? talkers : await checkChatFile(given.chat);
-  const workshop = await Workshop.open(given.quick ? 1_000 : 3_000);
+  const { oldMessages, betweenMs, pauseMs } = given.quick ? paces.quick : paces.whole;
+  const workshop = await Workshop.open(oldMessages);
   const failed = (error: Error) => abort.abort(error);
   const fleet = new Fleet(workshop.logFile, failed);
   const random = seeded(given.seed);
   const messages = given.chat === null ? smallTalk(random) : playChat(given.chat);
-  const traffic = new Traffic(messages, given.quick ? 100 : 30, random, (message, extra) =>
-    fleet.deliver(message, extra),
-  );
+  const traffic = new Traffic(messages, betweenMs, random, (message, extra) => fleet.deliver(message, extra));
   try {
     await introduce(workshop, who, given, screen);
     const counted = await countedMessages(workshop.sqlite);
@@ -60,7 +65,7 @@ async function run(given: Arguments, screen: Screen, abort: AbortController): Pr
       screen,
       fleet,
       signal: abort.signal,
-      pauseMs: given.quick ? 200 : 1_500,
+      pauseMs,
     });
     traffic.start(failed);
     for (const step of steps) await step(stage);

@@ -138,13 +138,13 @@ export class Stage {
     ledger.catchUp();
     const { primary = null, owed = null } = fleet.report ?? {};
     this.#looks.push({ at: Date.now(), acknowledged: ledger.acknowledged });
+    while ((this.#looks[0]?.at ?? 0) < Date.now() - settleMs) this.#looks.shift();
     return { time: Date.now() - this.#began, primary, acknowledged: ledger.acknowledged, owed };
   }
 
   #justWritten(): number {
-    const first = this.#looks.findIndex(({ at }) => at >= Date.now() - settleMs);
-    this.#looks.splice(0, first);
-    return this.parts.ledger.acknowledged - (this.#looks[0]?.acknowledged ?? 0);
+    const { acknowledged } = this.parts.ledger;
+    return acknowledged - (this.#looks[0]?.acknowledged ?? acknowledged);
   }
 
   #pause(): number {

@@ -1,6 +1,6 @@
 import type { Side } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
-import { advance, countersOf, givenBySqlite } from "../shadow/counters.js";
+import { advanceCounters } from "./copy/aftermath.js";
 import { type Databases, type Scene, sceneOf, tablesIn, withDatabases } from "./databases.js";
 import type { ToolOptions } from "./options.js";
 import { endIfAsked } from "./progress.js";
@@ -107,7 +107,8 @@ class Repair {
     try {
       const before = await this.#find();
       for (const table of [...this.#batches.keys()]) await this.#mend(table);
-      if (apply && this.#from === "sqlite") await this.#advanceCounters();
+      // A row that has come with its number must not have it given again.
+      if (apply && this.#from === "sqlite") await advanceCounters(this.#databases, this.#scene.graph.tables);
       const verified = apply ? await this.#compare(() => undefined) : before;
       const report = this.#report(apply, verified);
       if (apply) await this.#record(report);
@@ -115,15 +116,6 @@ class Repair {
     } finally {
       await this.#former.close();
     }
-  }
-
-  /** A row that has come with its number must not have it given again. */
-  async #advanceCounters(): Promise<void> {
-    const { sqlite, postgres } = this.#databases;
-    const given = await sqlite.transaction({ mode: "read" }, givenBySqlite);
-    await postgres.transaction({ mode: "write", timeoutMs }, async (target) => {
-      await advance(target, await countersOf(target, this.#scene.graph.tables), given);
-    });
   }
 
   /** The comparison; null where its result was there already. */

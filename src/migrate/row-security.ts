@@ -1,4 +1,5 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import { nameOn, type Table } from "../data/table.js";
 import type { Engine } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -11,7 +12,7 @@ export const withoutRowSecurity =
 export async function underRowSecurity(postgres: Engine, tables: readonly Table[]): Promise<Table[]> {
   const names = tables.map((table) => nameOn("postgres", table));
   const rows = await postgres.read(sql`SELECT relname AS name FROM pg_class
-    WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (${names}::text[]) AND row_security_active(oid)`);
+    WHERE relnamespace = ${raw(ownSchema)} AND relname = ANY (${names}::text[]) AND row_security_active(oid)`);
   const found = new Set(rows.map(({ name }) => String(name)));
   return tables.filter((table) => found.has(nameOn("postgres", table)));
 }

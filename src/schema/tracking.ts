@@ -1,4 +1,4 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
 import { isTracking, tracking } from "../data/catalogue/catalogue.js";
 import type { Engine, ExactRow, Row, Side, Statement, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -32,10 +32,15 @@ export async function createTracking(engine: Engine): Promise<void> {
     await engine.transaction({ mode: "write" }, (transaction) => transaction.script(definition[engine.side]));
 }
 
+/** What is remembered of a file as of now, inside this transaction; null where it is nothing. */
+export async function trackedIn(transaction: Transaction, filename: string): Promise<TrackedMigration | null> {
+  const [row] = await transaction.query(sql`${raw(selectTracked)} WHERE filename = ${filename}`);
+  return row === undefined ? null : trackedOf(row);
+}
+
 /** Whether that file has been applied, as of now, inside this transaction. */
 export async function isApplied(transaction: Transaction, filename: string): Promise<boolean> {
-  const rows = await transaction.query(sql`SELECT success FROM schema_migrations WHERE filename = ${filename}`);
-  return rows.some((row) => Number(row.success) === 1);
+  return (await trackedIn(transaction, filename))?.success === true;
 }
 
 /** The statement that remembers how a file went; `error` is null where it went well. */
@@ -70,8 +75,10 @@ function taken(side: Side): DualDbError {
   return new DualDbError("MIGRATION_TABLE_TAKEN", `${whose} ${next}`, { side, table: tracking.table });
 }
 
-const allTracked = sql`
-  SELECT filename, checksum, success, applied_at, execution_time_ms, error_message FROM schema_migrations ORDER BY id`;
+const selectTracked =
+  "SELECT filename, checksum, success, applied_at, execution_time_ms, error_message FROM schema_migrations";
+
+const allTracked = sql`${raw(selectTracked)} ORDER BY id`;
 
 const definition: Record<Side, string> = {
   sqlite: `CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import sql from "sql-template-tag";
-import type { Engine, Transaction } from "../engines/engine.js";
+import type { Engine } from "../engines/engine.js";
 import type { MigrationFile } from "./files.js";
-import { isApplied, record } from "./tracking.js";
+import { record, trackedIn } from "./tracking.js";
 
 export interface TurnOptions {
   /** How long another run's turn is waited for: after that its process is taken to be gone. In milliseconds. */
@@ -22,17 +21,13 @@ export async function takeTurn(engine: Engine, file: MigrationFile, options: Tur
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     const turn = await engine.transaction({ mode: "write" }, async (transaction) => {
-      if (await isApplied(transaction, file.filename)) return "done";
-      if (performance.now() < deadline && (await isUnderWay(transaction, file))) return "taken";
+      const tracked = await trackedIn(transaction, file.filename);
+      if (tracked?.success === true) return "done";
+      if (tracked?.error === underWay && performance.now() < deadline) return "taken";
       await transaction.execute(record(file, options.clock(), 0, underWay));
       return "mine";
     });
     if (turn !== "taken") return turn === "mine";
     await sleep(lookEveryMs);
   }
-}
-
-async function isUnderWay(transaction: Transaction, { filename }: MigrationFile): Promise<boolean> {
-  const rows = await transaction.query(sql`SELECT error_message FROM schema_migrations WHERE filename = ${filename}`);
-  return rows.some((row) => row.error_message === underWay);
 }

@@ -1,4 +1,4 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
 import {
   assertEpochs,
   discoverPostgres,
@@ -10,6 +10,7 @@ import {
   type TablePair,
   uncarriedTables,
 } from "../data/catalogue/discover.js";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import type { Finding } from "../data/finding.js";
 import { quotedOn } from "../data/table.js";
 import { type Engine, type Side, statement, type Transaction } from "../engines/engine.js";
@@ -144,9 +145,9 @@ async function postgresDefinitions(transaction: Transaction): Promise<Map<string
     SELECT format('"%s"."%s".%s', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'), t.tgname) AS name, p.proname::text AS definition
       FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
       JOIN pg_proc AS p ON p.oid = t.tgfoid
-      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+      WHERE p.pronamespace = ${raw(ownSchema)} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
     UNION ALL SELECT p.proname::text, p.prosrc FROM pg_proc AS p
-      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND starts_with(p.proname, 'dualdb_journal_')`);
+      WHERE p.pronamespace = ${raw(ownSchema)} AND starts_with(p.proname, 'dualdb_journal_')`);
   return new Map(rows.map((row) => [String(row.name), String(row.definition)]));
 }
 

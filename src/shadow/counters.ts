@@ -1,4 +1,5 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import { columnOf, literal, nameOn, quote, quotedOn, type Table } from "../data/table.js";
 import type { Transaction } from "../engines/engine.js";
 
@@ -33,7 +34,7 @@ export async function countersOf(postgres: Transaction, tables: readonly Table[]
           AND p.deptype IN ('a', 'i'))
       JOIN pg_class s ON s.relkind = 'S' AND s.oid = CASE WHEN p.objid = d.oid AND p.classid = 'pg_attrdef'::regclass THEN p.refobjid ELSE p.objid END
       JOIN pg_sequence q ON q.seqrelid = s.oid AND q.seqincrement > 0
-    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = ANY (${[...byName.keys()]}::text[])
+    WHERE t.relnamespace = ${raw(ownSchema)} AND t.relname = ANY (${[...byName.keys()]}::text[])
     ORDER BY name, sequence`);
   return rows.flatMap(({ name, sequence, column, selects, updates, readable }) => {
     const table = byName.get(String(name));

@@ -1,4 +1,5 @@
 import sql, { raw } from "sql-template-tag";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import { quote } from "../data/table.js";
 import type { Engine, Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
@@ -57,9 +58,9 @@ async function disarmPostgres(transaction: Transaction, now: number): Promise<vo
   for (const { statement } of await transaction.query(sql`
     SELECT format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS statement FROM pg_trigger AS t
       JOIN pg_proc AS p ON p.oid = t.tgfoid
-      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND starts_with(p.proname, 'dualdb_journal_') AND NOT t.tgisinternal
+      WHERE p.pronamespace = ${raw(ownSchema)} AND starts_with(p.proname, 'dualdb_journal_') AND NOT t.tgisinternal
     UNION ALL SELECT format('DROP FUNCTION %s', p.oid::regprocedure) FROM pg_proc AS p
-      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND starts_with(p.proname, 'dualdb_journal_')`))
+      WHERE p.pronamespace = ${raw(ownSchema)} AND starts_with(p.proname, 'dualdb_journal_')`))
     await transaction.execute(sql`${raw(String(statement))}`);
   await transaction.script("DROP TABLE dualdb_journal; DROP SEQUENCE dualdb_version");
   await transaction.execute(sql`UPDATE dualdb_state SET finalized = TRUE, changed_at = ${now}::bigint WHERE id = 1`);

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import sql, { join, raw } from "sql-template-tag";
 import { discoverSqlite } from "../data/catalogue/discover.js";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import { keyExpression } from "../data/key.js";
 import { partsByKey } from "../data/rows/key-parts.js";
 import { quote, type Table } from "../data/table.js";
@@ -22,8 +23,8 @@ const belongings: Record<Side, readonly string[]> = {
 
 const catalogues: Record<Side, string> = {
   sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table'",
-  postgres: `SELECT relname::text AS name FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace
-    UNION SELECT proname::text FROM pg_proc WHERE pronamespace = quote_ident(current_schema())::regnamespace`,
+  postgres: `SELECT relname::text AS name FROM pg_class WHERE relnamespace = ${ownSchema}
+    UNION SELECT proname::text FROM pg_proc WHERE pronamespace = ${ownSchema}`,
 };
 
 /**

@@ -1,4 +1,5 @@
 import sql from "sql-template-tag";
+import { ownSchema } from "../data/catalogue/own-schema.js";
 import { type Engine, type ExactRow, type Side, statement, type Transaction } from "../engines/engine.js";
 import { DualDbError } from "../errors.js";
 
@@ -66,7 +67,7 @@ const sqliteColumns = `"primary", forced, cas, pair_id, finalized, changed_at,
 const postgresColumns = `"primary", wanted, pair_id, finalized, changed_at`;
 /** A column that is dropped still counts in relnatts, so that the sum never comes back to what it was. */
 const postgresCatalogue = `(SELECT concat(count(*), '/', sum(relnatts)) FROM pg_class
-  WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p')) AS catalogue`;
+  WHERE relnamespace = ${ownSchema} AND relkind IN ('r', 'p')) AS catalogue`;
 
 export async function readSqliteState(transaction: Transaction): Promise<SqliteState> {
   const text = `SELECT ${sqliteColumns} FROM dualdb_state WHERE id = 1`;

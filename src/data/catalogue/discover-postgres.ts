@@ -8,6 +8,7 @@ import {
   isOurs,
   listOf,
 } from "./catalogue.js";
+import { ownSchema } from "./own-schema.js";
 import { kindOfPostgres } from "./postgres-type.js";
 
 /** Every table of the PostgreSQL schema that the connection works in, but ours. A partitioned table counts as one. */
@@ -199,6 +200,6 @@ const catalogue = `
        FROM pg_partition_tree(t.oid) AS p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE p.relid <> t.oid AND c.relkind IN ('r', 'p')) AS partitions
   FROM pg_class t
-  WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+  WHERE t.relnamespace = ${ownSchema} AND t.relkind IN ('r', 'p') AND NOT t.relispartition
     AND NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = t.oid AND x.deptype = 'e')
   ORDER BY t.relname`;

@@ -1,6 +1,7 @@
 import { statement, type Transaction } from "../../engines/engine.js";
 import type { DiscoveredTable } from "../catalogue/catalogue.js";
 import { discoverPostgres } from "../catalogue/discover-postgres.js";
+import { ownSchema } from "../catalogue/own-schema.js";
 
 /** What PostgreSQL has before tables are made there. */
 export interface Present {
@@ -17,7 +18,7 @@ export const nothingPresent: Present = { tables: [], names: new Set(), own: new 
 export async function presentIn(postgres: Transaction): Promise<Present> {
   const rows = await postgres.query(
     statement(`SELECT relname AS name, relnamespace = 'pg_catalog'::regnamespace AS own FROM pg_class
-      WHERE relnamespace IN ('pg_catalog'::regnamespace, quote_ident(current_schema())::regnamespace)`),
+      WHERE relnamespace IN ('pg_catalog'::regnamespace, ${ownSchema})`),
   );
   const named = (isOwn: boolean) => new Set(rows.filter(({ own }) => own === isOwn).map(({ name }) => String(name)));
   return { tables: await discoverPostgres(postgres), names: named(false), own: named(true) };

@@ -27,13 +27,23 @@ export async function tidyTable(
 }
 
 /** The same in a transaction of its own. */
-export async function tidyInPostgres(
-  { sqlite, postgres }: Pick<Databases, "sqlite" | "postgres">,
-  table: Table,
-  isChanged: boolean,
-): Promise<Counter[]> {
+export function tidyInPostgres(sides: Sides, table: Table, isChanged: boolean): Promise<Counter[]> {
+  return knowingWhatWasGiven(sides, (target, given) => tidyTable(target, table, { isChanged, given }));
+}
+
+/** The counters alone, of several tables, in a transaction of its own. */
+export function advanceCounters(sides: Sides, tables: readonly Table[]): Promise<Counter[]> {
+  return knowingWhatWasGiven(sides, async (target, given) => advance(target, await countersOf(target, tables), given));
+}
+
+type Sides = Pick<Databases, "sqlite" | "postgres">;
+
+async function knowingWhatWasGiven<T>(
+  { sqlite, postgres }: Sides,
+  work: (target: Transaction, given: GivenNumbers) => Promise<T>,
+): Promise<T> {
   const given = await sqlite.transaction({ mode: "read" }, givenBySqlite);
-  return postgres.transaction({ mode: "write", timeoutMs }, (target) => tidyTable(target, table, { isChanged, given }));
+  return postgres.transaction({ mode: "write", timeoutMs }, (target) => work(target, given));
 }
 
 /** Whether the planner knows nothing of a table. */

@@ -1,4 +1,5 @@
 import { type DiscoveredTable, discoverPostgres, discoverSqlite, pairTables } from "../../data/catalogue/discover.js";
+import { ownSchema } from "../../data/catalogue/own-schema.js";
 import type { Definition, LaterStatement, TableStatement } from "../../data/definition/definition.js";
 import { makeAll } from "../../data/definition/making.js";
 import { definePostgres, type PostgresDefinition } from "../../data/definition/postgres-definition.js";
@@ -132,7 +133,7 @@ function markText(table: string, mark: string | null): string {
 }
 
 async function unfinishedTables(postgres: Engine): Promise<Set<string>> {
-  const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'
+  const text = `SELECT relname AS name FROM pg_class WHERE relnamespace = ${ownSchema} AND relkind = 'r'
     AND obj_description(oid, 'pg_class') = ${literal(unfinishedMark)}`;
   const rows = await postgres.read(statement(text));
   return new Set(rows.map(({ name }) => String(name)));

@@ -1,6 +1,7 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
 import { groupedBy } from "../../data/catalogue/catalogue.js";
 import type { Pairing } from "../../data/catalogue/discover.js";
+import { ownSchema } from "../../data/catalogue/own-schema.js";
 import { nameOn, type Table } from "../../data/table.js";
 import type { Engine, Row } from "../../engines/engine.js";
 import { type Counter, columnCounted, countersOf } from "../../shadow/counters.js";
@@ -51,7 +52,7 @@ async function tableProblems(postgres: Engine, tables: readonly Table[], user: s
   const rows =
     await postgres.read(sql`SELECT c.relname AS name, quote_ident(c.relname) AS quoted, p.privilege FROM pg_class AS c
     CROSS JOIN unnest(${onTables}::text[]) WITH ORDINALITY AS p (privilege, position)
-    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (${[...byName.keys()]}::text[])
+    WHERE c.relnamespace = ${raw(ownSchema)} AND c.relname = ANY (${[...byName.keys()]}::text[])
       AND NOT has_table_privilege(c.oid, p.privilege) ORDER BY c.relname, p.position`);
   return groupedBy(rows, ({ name }) => String(name)).flatMap((lacked) => {
     const table = byName.get(String(lacked[0]?.name));

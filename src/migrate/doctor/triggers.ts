@@ -1,5 +1,6 @@
-import sql from "sql-template-tag";
+import sql, { raw } from "sql-template-tag";
 import type { Pairing } from "../../data/catalogue/discover.js";
+import { ownSchema } from "../../data/catalogue/own-schema.js";
 import { nameOn, quote, quotedOn } from "../../data/table.js";
 import type { Engine } from "../../engines/engine.js";
 import type { Problem } from "./problem.js";
@@ -11,7 +12,7 @@ export async function triggerProblems(postgres: Engine, { pairs }: Pairing): Pro
     FROM pg_class AS t CROSS JOIN LATERAL (SELECT t.oid AS relid UNION SELECT l.relid FROM pg_partition_tree(t.oid) AS l) AS l
       JOIN pg_trigger AS g ON g.tgrelid = l.relid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled IN ('O', 'A') AND g.tgtype & 4 <> 0
       JOIN pg_proc AS f ON f.oid = g.tgfoid AND NOT starts_with(f.proname, 'dualdb_')
-    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relname = ANY (${[...tables.keys()]}::text[])
+    WHERE t.relnamespace = ${raw(ownSchema)} AND t.relname = ANY (${[...tables.keys()]}::text[])
     ORDER BY name, trigger`);
   return rows.flatMap(({ name, trigger }) => {
     const table = tables.get(String(name));

@@ -1,5 +1,6 @@
 import { listOf } from "../../data/catalogue/catalogue.js";
 import type { TablePair } from "../../data/catalogue/discover.js";
+import { ownSchema } from "../../data/catalogue/own-schema.js";
 import { quote } from "../../data/table.js";
 import { statement, type Transaction } from "../../engines/engine.js";
 import type { Plan } from "./plan.js";
@@ -158,5 +159,5 @@ const catalogue = `
     CASE t.relkind WHEN 'p' THEN EXISTS (SELECT 1 FROM pg_partition_tree(t.oid) l JOIN pg_constraint c ON c.conrelid = l.relid
        WHERE l.level > 0 AND c.conparentid = 0 AND c.coninhcount = 0 AND c.contype IN ('c', 'p', 'u', 'x', 'f')) END AS stricter
   FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
-  WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND t.relkind IN ('r', 'p') AND t.relname = ANY ($1::text[])
+  WHERE t.relnamespace = ${ownSchema} AND t.relkind IN ('r', 'p') AND t.relname = ANY ($1::text[])
   ORDER BY t.relname`;

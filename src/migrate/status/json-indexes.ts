@@ -1,4 +1,5 @@
 import sql, { raw } from "sql-template-tag";
+import { ownSchema } from "../../data/catalogue/own-schema.js";
 import type { Engine, ExactRow, Transaction } from "../../engines/engine.js";
 
 /** An index on JSON, or on something inside of it, and whether PostgreSQL takes it. */
@@ -46,7 +47,7 @@ const jsonIndexes = sql`SELECT t.relname AS table, i.relname AS index, t.oid::re
     pg_get_indexdef(x.indexrelid, 1, true) AS expression, pg_get_expr(x.indpred, x.indrelid) AS predicate
   FROM pg_index AS x JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_class AS i ON i.oid = x.indexrelid
     JOIN pg_am AS m ON m.oid = i.relam JOIN pg_opclass AS o ON o.oid = x.indclass[0]
-  WHERE t.relnamespace = quote_ident(current_schema())::regnamespace AND EXISTS (SELECT 1 FROM pg_depend AS d
+  WHERE t.relnamespace = ${raw(ownSchema)} AND EXISTS (SELECT 1 FROM pg_depend AS d
     JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.atttypid IN ('json'::regtype, 'jsonb'::regtype)
     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refobjid = x.indrelid)
   ORDER BY t.relname, i.relname`;
